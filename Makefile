@@ -1,0 +1,67 @@
+# Everything a person or a machine does with this repository.
+#
+#   make run      fan a generated market-data feed out to many subscribers
+#   make test     what the peers need, static checks, every test on every backend
+#   make check    static checks only: vet, gofmt, staticcheck, builds elsewhere
+#   make race     every test under the race detector, on every backend
+#   make fuzz     each fuzz target for FUZZTIME
+#   make sim      whole sockets on the simulated network, SEEDS of them
+#   make bench    micro-benchmarks, to compare two commits with
+#   make perf     libzmq's perf programs, ours, into bin/
+#   make deps     a real libzmq to test against, from Debian's packages
+
+GO       ?= go
+FUZZTIME ?= 10s
+SEEDS    ?= 2000
+BENCH    ?= .
+RACEFLAGS ?=
+TESTFLAGS ?=
+
+# The library is pure Go and stays so: every target but race, whose detector is
+# C, builds without cgo.
+export CGO_ENABLED = 0
+
+PERF = local_thr remote_thr local_lat remote_lat inproc_thr inproc_lat
+
+.PHONY: run test check race fuzz sim bench perf deps
+
+run:
+	$(GO) run ./tools/zeroring feed
+
+test: deps check
+	$(GO) run ./tools/testcount -backends $(TESTFLAGS) -count=1 ./...
+
+check:
+	$(GO) vet ./...
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt would change: $$unformatted"; exit 1; }
+	$(GO) tool staticcheck ./...
+	$(GO) build ./...
+	GOOS=darwin $(GO) build ./...
+	GOOS=windows $(GO) build ./...
+
+race:
+	CGO_ENABLED=1 $(GO) run ./tools/testcount -backends -race $(RACEFLAGS) -count=1 ./...
+
+# Go fuzzes one target at a time.
+fuzz:
+	@set -e; grep -rl --include='*_test.go' '^func Fuzz' . | while read -r file; do \
+		sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' "$$file" | while read -r target; do \
+			echo "$$(dirname "$$file") $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")"; \
+		done; \
+	done
+
+sim:
+	$(GO) run ./tools/zsim -seeds $(SEEDS)
+
+bench:
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+perf: $(PERF:%=bin/%)
+
+.PHONY: $(PERF:%=bin/%)
+$(PERF:%=bin/%): bin/%:
+	$(GO) build -o $@ ./tools/perf/$*
+
+deps:
+	@tools/deps.sh
