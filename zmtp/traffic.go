@@ -19,11 +19,11 @@ const (
 
 // A walk is where walk got to.
 type walk struct {
-	end  int   // where the last whole message ends
-	n    int   // how many messages that is
-	at   int   // ≥ end: where the next frame begins
-	need int   // stopShort: how many octets b must have to get further
-	why  stop  //
+	end  int // where the last whole message ends
+	n    int // how many messages that is
+	at   int // ≥ end: where the next frame begins
+	need int // stopShort: how many octets b must have to get further
+	why  stop
 	err  error // stopBroken
 }
 
@@ -32,42 +32,44 @@ type walk struct {
 // before it belong to the first message.
 //
 // Hot: BenchmarkWalk. It looks at two octets of a short message.
-func walkMessages(b []byte, at, most, frameMax, wholeMax int) (w walk) {
-	end, n := 0, 0
-	shortMax := min(frameMax, wholeMax-shortHeader)
-	for n < most {
-		if at == end {
-			end, n = walkShort(b, end, n, most, shortMax)
-			if at = end; n == most {
-				break
-			}
+func walkMessages(b []byte, at, most, frameMax, wholeMax int) walk {
+	w := walk{at: at}
+	for w.n < most {
+		w.end, w.at, w.n = walkShort(b, w.end, w.at, w.n, most, frameMax, wholeMax)
+		if w.n == most {
+			break
 		}
-		next, more, need, why, err := walkFrame(b, at, frameMax)
-		if next-end > wholeMax {
+		next, more, need, why, err := walkFrame(b, w.at, frameMax)
+		if next-w.end > wholeMax {
 			why, err = stopBroken, errMessageTooLarge
 		}
 		if why != stopFull {
-			return walk{end, n, at, need, why, err}
+			w.need, w.why, w.err = need, why, err
+			return w
 		}
+		if w.at = next; !more {
+			w.end, w.n = w.at, w.n+1
+		}
+	}
+	w.why = stopFull
+	return w
+}
+
+// walkShort passes over message frames with a short header, and leaves the
+// others, and whatever is wrong, to walkFrame. Its arguments are a walk's.
+func walkShort(b []byte, end, at, n, most, frameMax, wholeMax int) (int, int, int) {
+	for n < most && at+1 < len(b) && Flags(b[at])&(FlagLong|FlagCommand) == 0 {
+		size := int(b[at+1])
+		next := at + shortHeader + size
+		if next > len(b) || size > frameMax || next-end > wholeMax {
+			break
+		}
+		more := Flags(b[at])&FlagMore != 0
 		if at = next; !more {
 			end, n = at, n+1
 		}
 	}
-	return walk{end: end, n: n, at: at, why: stopFull}
-}
-
-// walkShort passes over messages of a single short frame, from the offset end
-// on, of which n are known and most are wanted.
-func walkShort(b []byte, end, n, most, sizeMax int) (int, int) {
-	for n < most && end+1 < len(b) && Flags(b[end])&flagsKnown == 0 {
-		size := int(b[end+1])
-		next := end + shortHeader + size
-		if next > len(b) || size > sizeMax {
-			break
-		}
-		end, n = next, n+1
-	}
-	return end, n
+	return end, at, n
 }
 
 // walkFrame passes over the frame of a message that begins at the offset at. It
