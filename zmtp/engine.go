@@ -179,7 +179,7 @@ func (e *Engine) consumeHandshake(now time.Time, b []byte) (Event, error) {
 	case err != nil:
 		return Event{}, err
 	case n == 0:
-		return Event{Need: headerNeed(b)}, nil
+		return Event{Need: headerSize(b)}, nil
 	case h.Flags&FlagMore != 0:
 		return Event{}, errMoreOnCommand
 	case len(b) < n+h.Size:
@@ -201,14 +201,6 @@ func (e *Engine) consumeHandshake(now time.Time, b []byte) (Event, error) {
 		e.pace.start(now.Sub(e.epoch), e.cfg, e.peer.Minor)
 	}
 	return Event{Kind: kind, N: n + h.Size}, nil
-}
-
-// headerNeed is how many octets b must have for its first frame header.
-func headerNeed(b []byte) int {
-	if len(b) == 0 {
-		return shortHeader
-	}
-	return headerSize(b[0])
 }
 
 // Tick tells the time. It returns when to call again at the latest, zero for

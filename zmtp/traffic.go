@@ -81,7 +81,7 @@ func walkFrame(b []byte, at, frameMax int) (next int, more bool, need int, why s
 	case err != nil:
 		return at, false, 0, stopBroken, err
 	case n == 0:
-		return at, false, at + headerNeed(b[at:]), stopShort, nil
+		return at, false, at + headerSize(b[at:]), stopShort, nil
 	case h.Flags&FlagCommand != 0:
 		return at, false, 0, stopCommand, nil
 	case h.Size > frameMax:
