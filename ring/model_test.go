@@ -49,7 +49,7 @@ func explore[S comparable](m model[S]) (states int, err error) {
 			names = append([]string{m.actors[e.actor].name}, names...)
 			id = e.from
 		}
-		return fmt.Sprintf("schedule: %s\nstate: %+v", strings.Join(names, " "), all[id])
+		return "schedule: " + strings.Join(names, " ")
 	}
 	for id := 0; id < len(all); id++ { // all grows
 		if why := m.broken(all[id]); why != "" {

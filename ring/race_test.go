@@ -1,0 +1,6 @@
+//go:build race
+
+package ring
+
+// raceDetector says that tests run under the race detector, which allocates.
+const raceDetector = true
