@@ -180,3 +180,16 @@ func TestCheckerRefusesWhatIsNoMessage(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Nothing that Books accept can lose shares, so only books gone wrong show that
+// Finish counts.
+func TestCheckerCountsShares(t *testing.T) {
+	c, err := judge(split(day(t, small)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.books.totals.Executed--
+	if err := c.Finish(); !errors.Is(err, ErrDay) || !strings.Contains(err.Error(), "shares came") {
+		t.Errorf("a share is missing: %v", err)
+	}
+}
