@@ -1,0 +1,85 @@
+package interop
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// patience is how long a test waits for any one event. It is a limit on how
+// long a broken build takes to say so, not a measure of anything.
+const patience = 20 * time.Second
+
+// python is Debian's, which has python3-zmq. Another python3 may come first in
+// PATH and has not.
+const python = "/usr/bin/python3"
+
+var (
+	scratch   string // a directory with a path short enough for ipc endpoints
+	peerPath  string // the compiled peer.c
+	peerError error  // why there is none
+	pyError   error  // why pyzmq cannot be used
+	names     atomic.Int64
+)
+
+func TestMain(m *testing.M) {
+	code := 1
+	defer func() { os.Exit(code) }()
+	var err error
+	if scratch, err = os.MkdirTemp("", "zr"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return
+	}
+	defer os.RemoveAll(scratch)
+	peerPath, peerError = compilePeer(scratch)
+	if out, err := exec.Command(python, "-c", "import zmq").CombinedOutput(); err != nil {
+		pyError = fmt.Errorf("python3-zmq: %w: %s", err, out)
+	}
+	code = m.Run()
+}
+
+func compilePeer(dir string) (string, error) {
+	gcc, err := exec.LookPath("gcc")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "peer")
+	out, err := exec.Command(gcc, "-O2", "-Wall", "-Wextra", "-Werror", "-o", path, "testdata/peer.c", "-lzmq").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("gcc -lzmq: %w: %s", err, out)
+	}
+	return path, nil
+}
+
+// need skips the test if what it needs is missing. Where CI=true the machine
+// is ours and nothing may be missing.
+func need(t *testing.T, err error) {
+	t.Helper()
+	switch {
+	case err == nil:
+	case os.Getenv("CI") == "true":
+		t.Fatalf("a peer to test against is missing: %v", err)
+	default:
+		t.Skipf("a peer to test against is missing: %v", err)
+	}
+}
+
+// fresh returns an endpoint to bind to that nobody has used.
+func fresh(transport string) string {
+	switch transport {
+	case "tcp":
+		return "tcp://127.0.0.1:*"
+	case "ipc":
+		return fmt.Sprintf("ipc://%s/%d", scratch, names.Add(1))
+	case "abstract":
+		return fmt.Sprintf("ipc://@%s/%d", filepath.Base(scratch), names.Add(1))
+	}
+	panic("no transport " + transport)
+}
+
+var errTimeout = errors.New("timeout")
