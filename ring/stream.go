@@ -188,7 +188,8 @@ func (s *Stream) Full(limit uint64) bool {
 	return s.written-s.readSeen >= limit
 }
 
-// Room is how many more messages fit under limit. The producer's to call.
+// Room is how many more messages fit under limit, or fewer, but none only if
+// there is none. The producer's to call.
 func (s *Stream) Room(limit uint64) uint64 {
 	if s.Full(limit) {
 		return 0
