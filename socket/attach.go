@@ -1,0 +1,281 @@
+package socket
+
+import (
+	"context"
+	"runtime"
+	"time"
+
+	"github.com/zeroring/zeroring/zmtp"
+)
+
+// callerReads reports whether goroutines in Recv are to read c's connection
+// themselves from now on. They are if c is the only one, somebody has looked
+// for messages since we last asked, and spinning for them has paid before.
+func (s *Socket) callerReads(c *session) bool {
+	if s.sole.Load() != c || s.inline || s.engine.spin == 0 || s.closed.Load() {
+		return false
+	}
+	if c.spinScore.Load() < 0 {
+		return false
+	}
+	return s.hungry.Swap(false)
+}
+
+// How far a session's spinScore goes. It takes a few waits that were short to
+// start spinning again after a few that were long.
+const (
+	spinScoreMax = 4
+	spinScoreMin = -4
+)
+
+// scored moves the score by n.
+func (c *session) scored(n int32) {
+	if now := c.spinScore.Load(); now+n <= spinScoreMax && now+n >= spinScoreMin {
+		c.spinScore.Store(now + n)
+	}
+}
+
+// recvSpinning reads c's connection on the calling goroutine, and spins for a
+// bounded time if nothing is there: a message that comes soon then costs no
+// hop between threads.
+func (s *Socket) recvSpinning(c *session, m *Message) error {
+	var start time.Time
+	for {
+		switch c.readFromCaller() {
+		case readNotMine:
+			return errWouldBlock
+		case readSome:
+			if err := s.recvInto(m); err != errWouldBlock {
+				c.scored(+1)
+				return err
+			}
+			continue
+		}
+		now := c.r.Now()
+		if start.IsZero() {
+			start = now
+		}
+		if now.Sub(start) > s.engine.spin || s.receiving.waiting.Load() > 0 || s.closed.Load() {
+			c.scored(-2)
+			c.yieldReading()
+			return errWouldBlock
+		}
+		// What we wait for may itself wait for this processor.
+		runtime.Gosched()
+	}
+}
+
+// parking and unparked surround a receiver's sleep, to learn whether spinning
+// would have met the message.
+func (c *session) parking() { c.parkedAt.Store(c.r.Now().UnixNano()) }
+
+func (c *session) unparked() {
+	if c.r.Now().UnixNano()-c.parkedAt.Load() < int64(c.host.engine.spin) {
+		c.scored(+1)
+	} else {
+		c.scored(-1)
+	}
+}
+
+// connected joins c, whose handshake is done, to its pipe, making one if it
+// has none. Under c's rd.
+func (s *Socket) connected(c *session, peer *zmtp.Peer) error {
+	s.mu.Lock()
+	fresh := c.p == nil
+	if fresh {
+		if s.closed.Load() {
+			s.mu.Unlock()
+			return errEnded
+		}
+		s.pipes[c.newPipe()] = struct{}{}
+		s.findSole()
+	}
+	s.mu.Unlock()
+	p := c.p
+	s.lockBoth()
+	p.identity = append(p.identity[:0], peer.Identity...)
+	p.minor, p.up = peer.Minor, true
+	if fresh {
+		s.pat.attach(p)
+	}
+	s.pat.connected(p)
+	s.pat.readable(p)
+	s.unlockBoth()
+	s.sending.wake()
+	s.receiving.wake() // to look at the pipe and so arm its bell
+	s.peersChanged()
+	s.events.emit(Event{Kind: EventReady, Endpoint: c.peer})
+	return nil
+}
+
+// attach adds the pipe of a connection that is still to be made, or of an
+// inproc peer that is there already, and reports whether the socket is open.
+func (s *Socket) attach(p *pipe, up bool) bool {
+	s.mu.Lock()
+	if s.closed.Load() {
+		s.mu.Unlock()
+		return false
+	}
+	s.pipes[p] = struct{}{}
+	s.findSole()
+	s.mu.Unlock()
+	s.lockBoth()
+	p.up = up
+	s.pat.attach(p)
+	if up {
+		s.pat.connected(p)
+	}
+	s.pat.readable(p)
+	s.unlockBoth()
+	s.sending.wake()
+	s.receiving.wake()
+	s.peersChanged()
+	return true
+}
+
+// disconnected takes note that c's connection, which may never have come up,
+// ended with err. Reactor thread.
+func (s *Socket) disconnected(c *session, err error) {
+	p := c.p
+	if p == nil {
+		s.events.emit(Event{Kind: EventDisconnected, Endpoint: c.peer, Err: err})
+		return
+	}
+	s.events.emit(Event{Kind: EventDisconnected, Endpoint: c.peer, Err: err})
+	if c.ending || c.dial == nil || s.opts.Immediate || fatal(err) {
+		c.p = nil
+		s.endPipe(p)
+		return
+	}
+	s.lockBoth()
+	if p.up {
+		p.up = false
+		s.pat.disconnected(p)
+	}
+	s.unlockBoth()
+	s.receiving.wake() // a REQ may have lost the peer that owes it a reply
+	s.peersChanged()
+}
+
+// endPipe takes note that p's peer is gone for good. What it sent can still be
+// received: p is detached once that has been.
+func (s *Socket) endPipe(p *pipe) {
+	s.lockBoth()
+	p.left.Store(true)
+	p.in.ended.Store(true)
+	s.pat.disconnected(p)
+	p.up = false
+	if !s.reads() || p.in.empty() {
+		s.detach(p)
+	}
+	s.unlockBoth()
+	s.sweep()
+	s.sending.wake()
+	s.receiving.wake()
+	s.peersChanged()
+}
+
+// reads reports whether what peers send is for the user.
+func (s *Socket) reads() bool { return s.typ != TypePush && s.typ != TypePub }
+
+// noteDrained takes note that p is empty. Under recvMu.
+func (s *Socket) noteDrained(p *pipe) {
+	if p.in.ended.Load() && !p.detached && p.in.empty() {
+		s.drained = append(s.drained, p)
+	}
+}
+
+// reap detaches pipes whose peer is gone and whose messages are all received.
+func (s *Socket) reap() {
+	s.lockBoth()
+	for _, p := range s.drained {
+		s.detach(p)
+	}
+	clear(s.drained)
+	s.drained = s.drained[:0]
+	s.unlockBoth()
+	s.sweep()
+}
+
+// detach forgets p. Under both locks.
+func (s *Socket) detach(p *pipe) {
+	if p.detached {
+		return
+	}
+	p.detached = true
+	p.left.Store(true)
+	s.pat.detach(p)
+	p.free()
+	s.forget = append(s.forget, p)
+}
+
+// sweep removes detached pipes from the set of all.
+func (s *Socket) sweep() {
+	s.mu.Lock()
+	s.sendMu.Lock()
+	gone := s.forget
+	s.forget = nil
+	s.sendMu.Unlock()
+	for _, p := range gone {
+		delete(s.pipes, p)
+	}
+	if len(gone) > 0 {
+		s.findSole()
+	}
+	s.mu.Unlock()
+}
+
+// findSole sets sole. Under mu.
+func (s *Socket) findSole() {
+	s.sole.Store(nil)
+	if len(s.pipes) == 1 {
+		for p := range s.pipes {
+			if c, ok := p.link.(*session); ok {
+				s.sole.Store(c)
+			}
+		}
+	}
+}
+
+// peersChanged wakes those who wait for peers.
+func (s *Socket) peersChanged() {
+	s.mu.Lock()
+	close(s.changed)
+	s.changed = make(chan struct{})
+	s.mu.Unlock()
+}
+
+// WaitPeers waits until n peers are there: connected, their handshake done
+// and, for PUB and XPUB, subscribed to something. It replaces the sleep that
+// slow joiners otherwise call for.
+func (s *Socket) WaitPeers(ctx context.Context, n int) error {
+	for {
+		s.mu.Lock()
+		changed := s.changed
+		there := s.peers()
+		s.mu.Unlock()
+		if there >= n {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.done:
+			return ErrClosed
+		}
+	}
+}
+
+// peers counts the peers that are there. Under mu.
+func (s *Socket) peers() int {
+	s.sendMu.Lock()
+	defer s.sendMu.Unlock()
+	n := 0
+	for p := range s.pipes {
+		if p.online() && (!s.inline || p.subscriptions > 0) {
+			n++
+		}
+	}
+	return n
+}

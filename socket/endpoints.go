@@ -1,0 +1,268 @@
+package socket
+
+import (
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/zeroring/zeroring/reactor"
+)
+
+// sockOpts is how the socket's connections are set up.
+func (s *Socket) sockOpts() *reactor.SockOpts {
+	o := &s.opts
+	return &reactor.SockOpts{
+		SendBuf: o.SendBuf, RecvBuf: o.RecvBuf, TOS: o.TOS, Backlog: o.Backlog, Device: o.Device,
+		KeepAlive: reactor.KeepAlive{Enable: o.KeepAlive > 0, Idle: o.KeepAlive, Interval: o.KeepAlive},
+	}
+}
+
+func (s *Socket) logger() *slog.Logger {
+	if s.opts.Logger != nil {
+		return s.opts.Logger
+	}
+	return s.engine.log
+}
+
+// report logs an error that ends a connection for good.
+func (s *Socket) report(err error, endpoint string) {
+	s.logger().Warn("connection ended for good", "type", s.typ.String(), "endpoint", endpoint, "err", err)
+}
+
+// Bind makes the socket reachable at endpoint and returns it resolved: with the
+// port or path that * was replaced by.
+//
+//	tcp://*:5555  tcp://127.0.0.1:*  tcp://[::]:5555  tcp://eth0:5555
+//	ipc:///run/feed.sock  ipc://@name  ipc://*
+//	inproc://name
+func (s *Socket) Bind(endpoint string) (string, error) {
+	resolved, err := s.bind(endpoint)
+	if err != nil {
+		return "", &EndpointError{"bind", endpoint, err}
+	}
+	return resolved, nil
+}
+
+func (s *Socket) bind(text string) (string, error) {
+	e, err := parseEndpoint(text, true)
+	if err != nil {
+		return "", err
+	}
+	if s.closed.Load() {
+		return "", ErrClosed
+	}
+	if e.transport == transportInproc {
+		if err := s.bindInproc(e.path); err != nil {
+			return "", err
+		}
+		s.mu.Lock()
+		s.names[e.path] = struct{}{}
+		s.mu.Unlock()
+		return text, nil
+	}
+	bind := s.bindTCP
+	if e.transport == transportIPC {
+		bind = s.bindIPC
+	}
+	l, err := bind(e)
+	if err != nil {
+		return "", err
+	}
+	s.mu.Lock()
+	open := !s.closed.Load()
+	if open {
+		s.listeners[l.endpoint] = l
+	}
+	s.mu.Unlock()
+	if !open {
+		l.close()
+		return "", ErrClosed
+	}
+	return l.endpoint, nil
+}
+
+// Connect makes the socket a peer of whoever binds endpoint, now or later. It
+// does not wait, and reports only what can never succeed: a malformed endpoint
+// or, over inproc, a type of socket that this one does not talk to. The
+// connection is made, and made again when it is lost, in the background.
+//
+//	tcp://host:5555  tcp://[::1]:5555  tcp://eth1;host:5555  tcp://10.0.0.1:0;host:5555
+//	ipc:///run/feed.sock  ipc://@name
+//	inproc://name
+//
+// On REQ, DEALER, PUB and SUB sockets a second Connect to the same endpoint
+// does nothing, as with libzmq; on others it makes a second connection.
+func (s *Socket) Connect(endpoint string) error {
+	e, err := parseEndpoint(endpoint, false)
+	if err == nil && s.closed.Load() {
+		err = ErrClosed
+	}
+	if err == nil && e.transport == transportInproc {
+		err = s.connectInproc(e.path)
+	} else if err == nil {
+		err = s.dialEndpoint(e)
+	}
+	if err != nil {
+		return &EndpointError{"connect", endpoint, err}
+	}
+	return nil
+}
+
+// dialEndpoint adds a connection to e.
+func (s *Socket) dialEndpoint(e endpoint) error {
+	switch s.typ {
+	case TypeReq, TypeDealer, TypePub, TypeSub:
+		s.mu.Lock()
+		again := len(s.dialers[e.text]) > 0
+		s.mu.Unlock()
+		if again {
+			return nil
+		}
+	}
+	d, err := s.connectTo(e)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	open := !s.closed.Load()
+	if open {
+		s.dialers[e.text] = append(s.dialers[e.text], d)
+	}
+	s.mu.Unlock()
+	if !open {
+		d.c.closeWithin(0)
+		return ErrClosed
+	}
+	return nil
+}
+
+// Unbind takes back a Bind of the endpoint that Bind returned. Connections
+// that came by it end, once what is queued for them is sent, within Linger.
+func (s *Socket) Unbind(endpoint string) error {
+	s.mu.Lock()
+	l := s.listeners[endpoint]
+	delete(s.listeners, endpoint)
+	s.mu.Unlock()
+	if l != nil {
+		for _, c := range l.close() {
+			c.closeWithin(s.opts.Linger)
+		}
+		return nil
+	}
+	if e, err := parseEndpoint(endpoint, true); err == nil && e.transport == transportInproc && s.unbindInproc(e.path) {
+		s.mu.Lock()
+		delete(s.names, e.path)
+		s.mu.Unlock()
+		return nil
+	}
+	return &EndpointError{"unbind", endpoint, ErrNotFound}
+}
+
+// Disconnect takes back a Connect. What is queued is sent first, within Linger.
+func (s *Socket) Disconnect(endpoint string) error {
+	s.mu.Lock()
+	if ds := s.dialers[endpoint]; len(ds) > 0 {
+		d := ds[len(ds)-1]
+		s.dialers[endpoint] = ds[:len(ds)-1]
+		s.mu.Unlock()
+		d.c.closeWithin(s.opts.Linger)
+		return nil
+	}
+	for p := range s.pipes {
+		if p.peer != nil && p.name != "" && "inproc://"+p.name == endpoint {
+			s.mu.Unlock()
+			p.leave()
+			return nil
+		}
+	}
+	s.mu.Unlock()
+	return &EndpointError{"disconnect", endpoint, ErrNotFound}
+}
+
+// Close ends the socket. Every call in progress returns ErrClosed. What is
+// queued is sent for at most Linger, and Close returns when that is done. It
+// may be called more than once and from many goroutines.
+func (s *Socket) Close() error {
+	s.mu.Lock()
+	if s.closed.Swap(true) {
+		s.mu.Unlock()
+		s.sessions.Wait()
+		return nil
+	}
+	close(s.done)
+	listeners, dialers, local := s.listeners, s.dialers, []*pipe(nil)
+	s.listeners, s.dialers = nil, nil
+	var remote []*session
+	for p := range s.pipes {
+		if p.peer != nil {
+			local = append(local, p)
+		} else if c, ok := p.link.(*session); ok {
+			remote = append(remote, c)
+		}
+	}
+	s.mu.Unlock()
+	s.engine.remove(s)
+	for _, l := range listeners {
+		remote = append(remote, l.close()...)
+	}
+	for _, ds := range dialers {
+		for _, d := range ds {
+			d.cancel()
+			remote = append(remote, d.c)
+		}
+	}
+	for _, p := range local {
+		p.leave()
+	}
+	for _, c := range remote {
+		c.closeWithin(s.opts.Linger)
+	}
+	if !s.engine.manual {
+		s.finish()
+	}
+	return nil
+}
+
+// finish waits until all connections are over and frees what was not received.
+func (s *Socket) finish() {
+	s.sessions.Wait()
+	s.mu.Lock()
+	rest := slices.Collect(maps.Keys(s.pipes))
+	s.mu.Unlock()
+	for _, p := range rest {
+		s.drop(p)
+	}
+}
+
+// sessionOver takes note that c has ended for good. Reactor thread.
+func (s *Socket) sessionOver(c *session) {
+	if c.from != nil {
+		c.from.forget(c)
+	}
+	p := c.p
+	c.p = nil
+	if p != nil {
+		s.endPipe(p)
+	}
+	if c.dial == nil {
+		return
+	}
+	c.dial.cancel()
+	s.mu.Lock()
+	text := c.dial.e.text
+	if i := slices.Index(s.dialers[text], c.dial); i >= 0 {
+		s.dialers[text] = slices.Delete(s.dialers[text], i, i+1)
+	}
+	s.mu.Unlock()
+}
+
+// SetLinger changes Linger.
+func (s *Socket) SetLinger(linger time.Duration) {
+	s.mu.Lock()
+	if linger == 0 {
+		linger = defaultLinger
+	}
+	s.opts.Linger = linger
+	s.mu.Unlock()
+}

@@ -1,0 +1,162 @@
+package socket
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/zeroring/zeroring/reactor"
+)
+
+// EngineOptions configures an Engine. The zero value is ready to use.
+type EngineOptions struct {
+	// Reactors is how many threads do I/O. Zero means one per processor.
+	Reactors int
+
+	// Backend is "uring", "epoll" or empty, which asks the environment variable
+	// ZERORING_BACKEND and else takes the best that works. Asking for what this
+	// machine lacks is an error that says why.
+	Backend string
+
+	// BusyPoll makes reactors never sleep. It saves the time of waking up and
+	// costs a processor each.
+	BusyPoll bool
+
+	// CPUs are the processors that reactors run on, in turn. Empty leaves it to
+	// the scheduler.
+	CPUs []int
+
+	// Spin is for how long a Recv that finds nothing looks on before it sleeps,
+	// where that has paid before. Zero means 50 µs, Off not at all.
+	Spin time.Duration
+
+	// Logger is told which backend was chosen and why, and what sockets without
+	// one of their own have to say. Zero means slog.Default.
+	Logger *slog.Logger
+
+	// Network is a simulated network to run on, for tests, which call its Step
+	// and Try methods only. With NetworkRuns, reactors run by themselves.
+	Network     *reactor.Network
+	NetworkRuns bool
+}
+
+const defaultSpin = 50 * time.Microsecond
+
+// An Engine runs the connections of sockets, on its reactors, and holds inproc
+// names. It is what libzmq calls a context.
+type Engine struct {
+	group *reactor.Group
+	log   *slog.Logger
+	spin  time.Duration
+
+	// manual says that a simulation runs the reactors turn by turn, on the
+	// goroutine that calls us: nothing here may wait for them.
+	manual bool
+
+	mu      sync.Mutex
+	sockets map[*Socket]struct{}
+	closed  bool
+	inproc  map[string]*Socket // who bound which name
+	pending map[string][]*pipe // far ends of connects to names nobody has bound yet
+}
+
+// NewEngine starts an Engine. opts may be nil.
+func NewEngine(opts *EngineOptions) (*Engine, error) {
+	var o EngineOptions
+	if opts != nil {
+		o = *opts
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	cfg := &reactor.Config{
+		Reactors: o.Reactors, BusyPoll: o.BusyPoll, CPUs: o.CPUs, Logger: o.Logger, Network: o.Network, Run: o.NetworkRuns,
+	}
+	switch o.Backend {
+	case "":
+	case "uring":
+		cfg.Backend = reactor.Uring
+	case "epoll":
+		cfg.Backend = reactor.Epoll
+	default:
+		return nil, fmt.Errorf("socket: backend %q: want uring, epoll or nothing", o.Backend)
+	}
+	group, err := reactor.NewGroup(cfg)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{
+		group: group, log: o.Logger, spin: orDefault(o.Spin, defaultSpin),
+		sockets: make(map[*Socket]struct{}),
+		inproc:  make(map[string]*Socket),
+		pending: make(map[string][]*pipe),
+	}
+	if o.Network != nil || runtime.GOMAXPROCS(0) == 1 {
+		e.spin = 0
+	}
+	e.manual = o.Network != nil && !o.NetworkRuns
+	return e, nil
+}
+
+var defaultEngine = sync.OnceValues(func() (*Engine, error) { return NewEngine(nil) })
+
+// DefaultEngine returns the engine of sockets that name none. It starts when
+// first asked for and is never closed.
+func DefaultEngine() (*Engine, error) { return defaultEngine() }
+
+// Backend says what the engine's I/O runs on, and why.
+func (e *Engine) Backend() reactor.Backend { return e.group.Backend() }
+
+// Stats sums up what the engine's reactors did.
+func (e *Engine) Stats() reactor.Stats { return e.group.Stats() }
+
+// Close closes all sockets of the engine, each with its own Linger, and then
+// stops the reactors.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	e.closed = true
+	open := make([]*Socket, 0, len(e.sockets))
+	for s := range e.sockets {
+		open = append(open, s)
+	}
+	e.mu.Unlock()
+	var all sync.WaitGroup
+	for _, s := range open {
+		all.Go(func() { _ = s.Close() })
+	}
+	all.Wait()
+	return e.group.Close()
+}
+
+// add registers a socket.
+func (e *Engine) add(s *Socket) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return ErrClosed
+	}
+	e.sockets[s] = struct{}{}
+	return nil
+}
+
+// remove forgets a socket and the inproc names it bound.
+func (e *Engine) remove(s *Socket) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.sockets, s)
+	for name, owner := range e.inproc {
+		if owner == s {
+			delete(e.inproc, name)
+		}
+	}
+}
+
+// Errors of inproc names.
+var errNameTaken = errors.New("name is bound already")
+
+// random is where the shell takes its dice from; patterns are given them.
+func random() uint32 { return rand.Uint32() }

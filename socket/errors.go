@@ -1,0 +1,64 @@
+package socket
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Errors that calls return. Test for them with errors.Is.
+var (
+	// ErrClosed: the socket or its engine was closed, before or during the call.
+	ErrClosed = errors.New("socket: closed")
+
+	// ErrWouldBlock: a Try call would have had to wait.
+	ErrWouldBlock = errors.New("socket: would block")
+
+	// ErrState: the pattern does not allow the call now, such as a REQ that
+	// sends twice without receiving. ZeroMQ calls it EFSM.
+	ErrState = errors.New("socket: not allowed in this state")
+
+	// ErrPeerLost: the peer that owed a REQ its reply is gone. The socket is
+	// ready for the next request.
+	ErrPeerLost = errors.New("socket: peer lost before it replied")
+
+	// ErrNoRoute: a ROUTER with RouterMandatory has no peer of that routing id.
+	ErrNoRoute = errors.New("socket: no peer has this routing id")
+
+	// ErrNotSupported: this type of socket does not do that.
+	ErrNotSupported = errors.New("socket: not supported by this type of socket")
+
+	// ErrNotFound: no such endpoint is bound or connected.
+	ErrNotFound = errors.New("socket: endpoint is neither bound nor connected")
+
+	// ErrEmptyMessage: a message needs at least one frame.
+	ErrEmptyMessage = errors.New("socket: message without frames")
+)
+
+// errWouldBlock is what a pattern returns for "wait".
+var errWouldBlock = ErrWouldBlock
+
+// An EndpointError says what could not be done with which endpoint, and why.
+type EndpointError struct {
+	Op       string // "bind", "connect", "unbind", "disconnect"
+	Endpoint string // as it was given
+	Err      error
+}
+
+// Error names the operation, the endpoint and the reason.
+func (e *EndpointError) Error() string {
+	return fmt.Sprintf("socket: %s %q: %v", e.Op, e.Endpoint, e.Err)
+}
+
+// Unwrap returns the reason.
+func (e *EndpointError) Unwrap() error { return e.Err }
+
+// An OptionError names an option whose value is not allowed.
+type OptionError struct {
+	Option string // the field of Options
+	Reason string
+}
+
+// Error names the option and says what is wrong with its value.
+func (e *OptionError) Error() string {
+	return fmt.Sprintf("socket: option %s: %s", e.Option, e.Reason)
+}

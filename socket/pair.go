@@ -1,0 +1,58 @@
+package socket
+
+// A pair is the PAIR pattern: one peer at a time, both ways.
+//
+// https://rfc.zeromq.org/spec/31/#the-pair-socket-type
+type pair struct {
+	bystander
+	peer *pipe
+}
+
+// attach turns p away if there is a peer: "MAY be connected to at most one PAIR
+// peers". One that has left makes way, and what it sent and nobody has received
+// is dropped: "If this peer disconnects, the PAIR socket SHALL destroy its
+// double queue and SHALL discard any messages it contains." In libzmq
+// (pair_t::xattach_pipe) it keeps others out until it is read to the end.
+func (s *pair) attach(p *pipe) {
+	switch {
+	case s.peer == nil:
+		s.peer = p
+	case s.peer.gone():
+		discard(s.peer)
+		s.peer = p
+	default:
+		p.kill()
+		discard(p)
+	}
+}
+
+func (s *pair) detach(p *pipe) {
+	if p == s.peer {
+		s.peer = nil
+	}
+}
+
+// readable drops what comes from a peer that was turned away.
+func (s *pair) readable(p *pipe) {
+	if p != s.peer {
+		discard(p)
+	}
+}
+
+func (s *pair) send(parts [][]byte) error {
+	if !s.canSend() {
+		return errWouldBlock
+	}
+	s.peer.write(nil, parts)
+	return nil
+}
+
+func (s *pair) recv(m *Message) error {
+	if s.peer == nil || !s.peer.read(m) {
+		return errWouldBlock
+	}
+	return nil
+}
+
+func (s *pair) canSend() bool { return s.peer != nil && s.peer.writable() }
+func (s *pair) canRecv() bool { return s.peer != nil && s.peer.waiting() }

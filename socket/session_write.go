@@ -1,0 +1,305 @@
+package socket
+
+import (
+	"time"
+
+	"github.com/zeroring/zeroring/reactor"
+)
+
+// A sender that sends again within burstGap of its last flush, quickFlushes
+// times in a row, is sending a burst: it then leaves flushing to the reactor,
+// and writes itself whenever burstOctets have come together or the lane is
+// full. A write costs what encoding a hundred small messages costs.
+const (
+	burstGap     = 10 * time.Microsecond
+	quickFlushes = 3
+	burstOctets  = 64 << 10
+	napTime      = 50 * time.Microsecond
+)
+
+// sessionWriter is the session as the consumer of its out lane.
+type sessionWriter session
+
+// dataReady is told that the duty to flush fell to the goroutine that has the
+// host's sendMu.
+func (c *sessionWriter) dataReady() {
+	h := c.host
+	if h.ndirty < maxDirty {
+		h.dirty[h.ndirty] = (*session)(c)
+		h.ndirty++
+		return
+	}
+	c.r.Post(&c.tasks.flush)
+}
+
+func (c *sessionWriter) roomReady() {}
+
+// flushFromCaller does, or passes on, the duty to flush that fell to a call.
+func (c *session) flushFromCaller() {
+	if !c.wr.TryLock() {
+		c.r.Post(&c.tasks.flush)
+		return
+	}
+	if !c.live || c.busy {
+		c.wr.Unlock()
+		return
+	}
+	if c.burst() {
+		c.wr.Unlock()
+		c.r.Post(&c.tasks.flush)
+		return
+	}
+	again, err := c.writeNow(4)
+	c.flushedAt = c.r.Now()
+	c.wr.Unlock()
+	if err != nil {
+		c.lost(err)
+	} else if again {
+		c.r.Post(&c.tasks.flush)
+	}
+}
+
+// burst reports whether the sender sends in bursts. Under wr.
+func (c *session) burst() bool {
+	if c.r.Now().Sub(c.flushedAt) > burstGap {
+		c.quick = 0
+		c.bursting.Store(false)
+		return false
+	}
+	if c.quick++; c.quick < quickFlushes {
+		return false
+	}
+	c.bursting.Store(c.host.sole.Load() == c)
+	return true
+}
+
+// writeNow writes what is queued, at most rounds times. With nothing left it
+// arms the bell, which ends the duty to flush, and returns false; otherwise
+// the caller still has it. Under wr.
+func (c *session) writeNow(rounds int) (again bool, err error) {
+	for range rounds {
+		bufs := c.gather()
+		if len(bufs) == 0 {
+			if c.rest() {
+				return false, nil
+			}
+			continue
+		}
+		n, err := c.r.TryWrite(c.fd, bufs)
+		if err == reactor.ErrAgain {
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		c.shipped(n)
+	}
+	return true, nil
+}
+
+// rest ends the duty to flush, unless more was queued meanwhile. Under wr.
+func (c *session) rest() bool {
+	if !c.live {
+		return true // the reactor keeps the duty until the handshake is done
+	}
+	l := c.p.out
+	l.credit()
+	l.data.Arm()
+	if l.empty() && !c.queued.Load() {
+		return true
+	}
+	return !l.data.Ring() // false: we have it back
+}
+
+// gather collects what to write next. Commands go between messages, so behind
+// the rest of one that was cut, and before all else. Under wr.
+func (c *session) gather() [][]byte {
+	c.bufs = c.bufs[:0]
+	if c.queued.Load() && !c.cut {
+		c.ctlMu.Lock()
+		c.bufs = append(c.bufs, c.control)
+		c.ctlMu.Unlock()
+		return c.bufs
+	}
+	if !c.live {
+		return nil
+	}
+	limit := reactor.MaxGather
+	if c.queued.Load() {
+		limit = 1
+	}
+	c.bufs = c.p.out.gather(c.bufs, limit)
+	return c.bufs
+}
+
+// shipped takes note that n octets of what gather returned are written. Under
+// wr.
+func (c *session) shipped(n int) {
+	if c.queued.Load() && !c.cut {
+		c.ctlMu.Lock()
+		c.control = append(c.control[:0], c.control[n:]...)
+		c.queued.Store(len(c.control) > 0)
+		c.ctlMu.Unlock()
+		return
+	}
+	total := 0
+	for _, b := range c.bufs {
+		total += len(b)
+	}
+	c.cut = n < total
+	l := c.p.out
+	l.stream.Shipped(n)
+	l.credit()
+}
+
+// rewind makes the message whose writing was interrupted wait again, whole.
+// Under wr.
+func (c *session) rewind() {
+	if c.p == nil || !c.cut {
+		return
+	}
+	done := c.p.out.stream.Interrupted()
+	start := 0
+	for start < len(done) {
+		n := cutMessage(done[start:])
+		if n == 0 {
+			break
+		}
+		start += n
+	}
+	c.p.out.stream.Rewind(len(done) - start)
+}
+
+// flush does the duty to flush on the reactor.
+func (c *session) flush(now time.Time) {
+	if c.state != stateHandshaking && c.state != stateTraffic {
+		return
+	}
+	if !c.wr.TryLock() {
+		c.r.StartTimer(&c.nap, now.Add(napTime)) // a caller writes just now
+		return
+	}
+	if c.busy {
+		c.wr.Unlock()
+		return
+	}
+	if own := c.own.Load(); own != c.seenOwn && !c.urgent.Swap(false) && !c.queued.Load() {
+		// The sender writes large batches itself. What is queued now would
+		// make a small one, so leave it to grow.
+		c.seenOwn = own
+		c.wr.Unlock()
+		c.r.StartTimer(&c.nap, now.Add(napTime))
+		return
+	}
+	c.writeByReactor(now)
+	c.wr.Unlock()
+	c.afterFlush(now)
+}
+
+// writeByReactor starts writing what is queued or, if nothing is, ends the
+// duty to flush. Under wr.
+func (c *session) writeByReactor(now time.Time) {
+	for {
+		if bufs := c.gather(); len(bufs) > 0 {
+			c.busy = true
+			c.send.FD, c.send.Bufs = c.fd, bufs
+			c.submit(&c.send)
+			return
+		}
+		if c.rest() {
+			c.flushedAt = now
+			return
+		}
+	}
+}
+
+// sent takes note of a completed send. Reactor thread.
+func (c *session) sent(now time.Time) {
+	n := c.send.Result
+	c.wr.Lock()
+	c.busy = false
+	if c.state == stateClosing {
+		if n > 0 {
+			c.shipped(int(n))
+		}
+		c.wr.Unlock()
+		return
+	}
+	err := reactor.ErrnoError(n)
+	if err == nil {
+		c.shipped(int(n))
+		c.writeByReactor(now)
+	}
+	c.wr.Unlock()
+	if err != nil {
+		c.fail(now, err)
+		return
+	}
+	c.afterFlush(now)
+}
+
+// afterFlush lets a socket that was closed end once all is written. Reactor
+// thread.
+func (c *session) afterFlush(now time.Time) {
+	if c.tasks.until.Load() != 0 {
+		c.closing(now)
+	}
+	c.r.Yield()
+}
+
+// takeControl moves the engine's control octets to where they wait to be
+// written, and reports whether there were any. Under rd.
+func (c *session) takeControl() bool {
+	out := c.eng.Output()
+	if len(out) == 0 {
+		return false
+	}
+	c.ctlMu.Lock()
+	c.control = append(c.control, out...)
+	c.queued.Store(true)
+	c.ctlMu.Unlock()
+	c.eng.Sent(len(out))
+	return true
+}
+
+// flushControl sees to it that control octets are written. Any goroutine.
+func (c *session) flushControl() { c.r.Post(&c.tasks.flush) }
+
+// sendBurst is called after each message of a sender that sends in bursts. It
+// writes what has come together, if that is enough or the lane is full. Under
+// the host's sendMu.
+func (s *Socket) sendBurst(c *session, err error) error {
+	if err == nil {
+		c.unflushed += len(s.parts[0])
+		if c.unflushed < burstOctets {
+			return nil
+		}
+	}
+	if err != nil && err != errWouldBlock {
+		return err
+	}
+	c.unflushed = 0
+	if !c.wr.TryLock() {
+		return err
+	}
+	if c.live && !c.busy {
+		if bufs := c.gather(); len(bufs) > 0 {
+			n, werr := c.r.TryWrite(c.fd, bufs)
+			if werr == nil {
+				c.shipped(n)
+				c.own.Add(1)
+			} else if werr != reactor.ErrAgain {
+				c.lost(werr)
+			}
+		}
+	}
+	c.wr.Unlock()
+	if err == errWouldBlock {
+		s.drainVacant()
+		if err = s.pat.send(s.parts); err == errWouldBlock {
+			c.urgent.Store(true) // the kernel's buffer is full: the reactor waits for it
+			c.r.Post(&c.tasks.flush)
+		}
+	}
+	return err
+}

@@ -1,0 +1,363 @@
+package socket
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"github.com/zeroring/zeroring/ring"
+	"github.com/zeroring/zeroring/zmtp"
+)
+
+// A Socket is one end of a messaging pattern, with any number of peers. New
+// returns one of any type; the constructors of Push, Pull, Req and so on return
+// types that have just the methods their pattern allows.
+//
+// All methods may be called concurrently. Every Socket must be closed.
+//
+// Locks. sendMu guards what sending uses: the pattern's sending half and the
+// producer side of out lanes. recvMu likewise for receiving; patterns whose
+// halves share state have one lock for both. What changes both halves takes
+// both, sendMu first. mu guards endpoints and comes before either.
+type Socket struct {
+	typ    Type
+	opts   Options
+	engine *Engine
+	pat    pattern
+
+	sendMu  sync.Mutex
+	parts   [][]byte // what is being sent; memory reused from call to call
+	dirty   [maxDirty]*session
+	ndirty  int // sessions whose flushing fell to the call that holds sendMu
+	vacant  ring.Inbox[*pipe]
+	sending waitList
+
+	recvMu    *sync.Mutex // &sendMu if joint
+	ownRecvMu sync.Mutex
+	readable  ring.Inbox[*pipe]
+	drained   []*pipe // pipes whose peer left and whose messages are all read
+	receiving waitList
+	hungry    atomic.Bool // a receiver found nothing since a reactor last asked
+
+	// inline says that what peers send is for the pattern itself and is handled
+	// as it arrives: subscriptions to a PUB or XPUB.
+	inline bool
+
+	// sole is the connection of the only pipe, if there is only one and it has
+	// a connection. Calls work on it themselves rather than have its reactor do it.
+	sole atomic.Pointer[session]
+
+	closed atomic.Bool
+	done   chan struct{} // closed by Close
+	zmtp   zmtp.Config
+
+	mu        sync.Mutex
+	pipes     map[*pipe]struct{}
+	listeners map[string]*listener
+	dialers   map[string][]*dialer
+	names     map[string]struct{} // bound inproc names
+	forget    []*pipe             // detached; under sendMu
+	sessions  sync.WaitGroup      // connections that are not over yet
+	changed   chan struct{}       // closed and replaced when peers come and go
+	events    eventHub
+}
+
+// maxDirty is to how many peers one call may write by itself. Beyond it the
+// reactors do the writing: they batch.
+const maxDirty = 4
+
+// New returns a socket of type t. opts may be nil.
+func New(t Type, opts *Options) (*Socket, error) {
+	o, err := opts.check(t)
+	if err != nil {
+		return nil, err
+	}
+	if o.Engine == nil {
+		if o.Engine, err = DefaultEngine(); err != nil {
+			return nil, err
+		}
+	}
+	s := &Socket{
+		typ: t, opts: o, engine: o.Engine,
+		parts:     make([][]byte, 0, 8),
+		done:      make(chan struct{}),
+		pipes:     make(map[*pipe]struct{}),
+		listeners: make(map[string]*listener),
+		dialers:   make(map[string][]*dialer),
+		names:     make(map[string]struct{}),
+		changed:   make(chan struct{}),
+		inline:    t == TypePub || t == TypeXPub,
+	}
+	s.zmtp = s.engineConfig()
+	if err := s.zmtp.Check(); err != nil {
+		return nil, err
+	}
+	s.pat = newPattern(t, &s.opts, random())
+	s.recvMu = &s.ownRecvMu
+	if s.pat.joint() {
+		s.recvMu = &s.sendMu
+	}
+	if err := o.Engine.add(s); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Type is the type that the socket was made with.
+func (s *Socket) Type() Type { return s.typ }
+
+// Engine is the engine that the socket runs on.
+func (s *Socket) Engine() *Engine { return s.engine }
+
+// lockBoth takes the locks of both halves.
+func (s *Socket) lockBoth() {
+	s.sendMu.Lock()
+	if s.recvMu != &s.sendMu {
+		s.recvMu.Lock()
+	}
+}
+
+// unlockBoth gives them back and does the flushing that fell to their holder.
+func (s *Socket) unlockBoth() {
+	if s.recvMu != &s.sendMu {
+		s.recvMu.Unlock()
+	}
+	s.unlockSend()
+}
+
+// unlockSend gives sendMu back and then flushes what the call has written, so
+// that others can send meanwhile.
+func (s *Socket) unlockSend() {
+	if s.ndirty == 0 {
+		s.sendMu.Unlock()
+		return
+	}
+	dirty, n := s.dirty, s.ndirty
+	clear(s.dirty[:n])
+	s.ndirty = 0
+	s.sendMu.Unlock()
+	for _, c := range dirty[:n] {
+		c.flushFromCaller()
+	}
+}
+
+// pipeReadable is told that p has messages and the pattern believed it had
+// none. Any goroutine.
+func (s *Socket) pipeReadable(p *pipe) {
+	s.readable.Push(&p.ready)
+	if s.inline {
+		s.readInline()
+		return
+	}
+	s.receiving.wake()
+}
+
+// readInline lets a PUB or XPUB take in subscriptions.
+func (s *Socket) readInline() {
+	s.sendMu.Lock()
+	s.drainReadable()
+	news := s.pat.canRecv()
+	s.unlockSend()
+	s.reap()
+	if news {
+		s.receiving.wake()
+	}
+	s.peersChanged()
+}
+
+// pipeWritable is told that p has room and the pattern believed it had none.
+// Any goroutine.
+func (s *Socket) pipeWritable(p *pipe) {
+	s.vacant.Push(&p.vacant)
+	s.sending.wake()
+}
+
+// drainReadable tells the pattern which pipes have messages. Under recvMu.
+func (s *Socket) drainReadable() {
+	for n := s.readable.Take(); n != nil; {
+		p := n.Value
+		n = n.Unlink()
+		s.pat.readable(p)
+		s.noteDrained(p)
+	}
+}
+
+// drainVacant tells the pattern which pipes have room. Under sendMu.
+func (s *Socket) drainVacant() {
+	for n := s.vacant.Take(); n != nil; {
+		p := n.Value
+		n = n.Unlink()
+		if !p.gone() {
+			s.pat.writable(p)
+		}
+	}
+}
+
+// Send sends m, waiting for room as long as ctx allows. It returns before m is
+// on the wire.
+//
+// After a nil error m belongs to the socket. Otherwise it is still the
+// caller's, unchanged: Send queues all of a message or none of it.
+func (s *Socket) Send(ctx context.Context, m *Message) error {
+	if err := s.sendFrames(ctx, m.parts()); err != nil {
+		return err
+	}
+	m.Release()
+	return nil
+}
+
+// SendParts sends one message of the given frames, which are copied. It waits
+// as Send does.
+func (s *Socket) SendParts(ctx context.Context, frames ...[]byte) error {
+	return s.sendFrames(ctx, frames)
+}
+
+func (s *Socket) sendFrames(ctx context.Context, frames [][]byte) error {
+	if len(frames) == 0 {
+		return ErrEmptyMessage
+	}
+	s.sendMu.Lock()
+	err := s.trySendLocked(frames)
+	if err != errWouldBlock {
+		return err
+	}
+	return s.sendSlowly(ctx, frames)
+}
+
+// trySendLocked sends frames if there is room and gives sendMu back.
+func (s *Socket) trySendLocked(frames [][]byte) error {
+	// Copied so that what the caller made for the call need not escape.
+	s.parts = append(s.parts[:0], frames...)
+	err := s.sendParts()
+	clear(s.parts)
+	s.unlockSend()
+	return err
+}
+
+// SendBytes sends one message of one frame, which is copied. It waits as Send
+// does.
+func (s *Socket) SendBytes(ctx context.Context, body []byte) error {
+	s.sendMu.Lock()
+	s.parts = append(s.parts[:0], body)
+	err := s.sendParts()
+	s.parts[0] = nil
+	s.unlockSend()
+	if err != errWouldBlock {
+		return err
+	}
+	return s.sendSlowly(ctx, [][]byte{body})
+}
+
+// sendParts sends s.parts if there is room. Under sendMu.
+func (s *Socket) sendParts() error {
+	if s.closed.Load() {
+		return ErrClosed
+	}
+	if !s.vacant.Empty() {
+		s.drainVacant()
+	}
+	err := s.pat.send(s.parts)
+	if c := s.sole.Load(); c != nil && c.bursting.Load() {
+		err = s.sendBurst(c, err)
+	}
+	return err
+}
+
+// sendSlowly waits for room.
+func (s *Socket) sendSlowly(ctx context.Context, frames [][]byte) error {
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		w := s.sending.add()
+		s.sendMu.Lock()
+		err := s.trySendLocked(frames)
+		if err != errWouldBlock {
+			s.sending.remove(w)
+			s.passOnSend()
+			return err
+		}
+		select {
+		case <-w.woken:
+			s.sending.done(w)
+		case <-ctx.Done():
+			s.sending.remove(w)
+			return ctx.Err()
+		case <-s.done:
+			s.sending.remove(w)
+			return ErrClosed
+		}
+		s.sendMu.Lock()
+		if err = s.trySendLocked(frames); err != errWouldBlock {
+			s.passOnSend()
+			return err
+		}
+	}
+}
+
+// passOnSend wakes the next sender if there is still room: one wake-up stands
+// for as much room as there was.
+func (s *Socket) passOnSend() {
+	if s.sending.waiting.Load() == 0 {
+		return
+	}
+	s.sendMu.Lock()
+	room := s.pat.canSend()
+	s.unlockSend()
+	if room {
+		s.sending.wake()
+	}
+}
+
+// TrySend is Send that returns ErrWouldBlock where Send would wait.
+func (s *Socket) TrySend(m *Message) error {
+	if err := s.TrySendParts(m.parts()...); err != nil {
+		return err
+	}
+	m.Release()
+	return nil
+}
+
+// TrySendParts is SendParts that returns ErrWouldBlock where that would wait.
+func (s *Socket) TrySendParts(frames ...[]byte) error {
+	if len(frames) == 0 {
+		return ErrEmptyMessage
+	}
+	s.sendMu.Lock()
+	return s.trySendLocked(frames)
+}
+
+// TrySendBytes is SendBytes that returns ErrWouldBlock where that would wait.
+func (s *Socket) TrySendBytes(body []byte) error {
+	return s.TrySendParts(body)
+}
+
+// SendBatch sends each body as a message of one frame, copied, under one lock
+// and with one wake-up. It waits for room as Send does, and returns how many
+// it sent.
+func (s *Socket) SendBatch(ctx context.Context, bodies [][]byte) (int, error) {
+	sent := 0
+	for sent < len(bodies) {
+		s.sendMu.Lock()
+		var err error
+		for sent < len(bodies) {
+			s.parts = append(s.parts[:0], bodies[sent])
+			if err = s.sendParts(); err != nil {
+				break
+			}
+			sent++
+		}
+		clear(s.parts)
+		s.unlockSend()
+		if err == errWouldBlock {
+			err = s.sendSlowly(ctx, bodies[sent:sent+1])
+			if err == nil {
+				sent++
+			}
+		}
+		if err != nil {
+			return sent, err
+		}
+	}
+	return sent, nil
+}

@@ -1,0 +1,123 @@
+package socket
+
+// Stats is what a socket knows about its peers.
+type Stats struct {
+	Peers []PeerStats
+}
+
+// PeerStats is one peer's part. Counts are of messages since the peer was
+// first there, and survive a reconnect.
+type PeerStats struct {
+	Endpoint string // by which it came
+	Address  string // where it is; empty for inproc and while there is none
+	Identity []byte
+	Up       bool   // its handshake is done
+	Sent     uint64 // queued towards it
+	Received uint64 // taken by Recv
+	Dropped  uint64 // not sent for want of room
+	Queued   int    // of Sent, not written out yet
+}
+
+// Stats returns a snapshot of the socket's peers, in no particular order.
+func (s *Socket) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lockBoth()
+	defer s.unlockBoth()
+	var st Stats
+	for p := range s.pipes {
+		ps := PeerStats{
+			Identity: append([]byte(nil), p.identity...), Up: p.online(), Dropped: p.dropped.Load(),
+			Sent: p.out.stream.Written(), Received: p.in.stream.Consumed(), Queued: p.out.stream.Queued(),
+			Endpoint: p.name,
+		}
+		if c, ok := p.link.(*session); ok {
+			ps.Endpoint = c.peer
+			if remote := c.remote.Load(); remote != nil {
+				ps.Address = *remote
+			}
+		}
+		st.Peers = append(st.Peers, ps)
+	}
+	return st
+}
+
+// SetSendHWM changes SendHWM, at once and for all peers.
+func (s *Socket) SetSendHWM(messages int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opts.SendHWM = messages
+	for p := range s.pipes {
+		p.out.hwm.Store(p.sumHWM(messages, p.peerHWM(true)))
+		p.roomReady()
+	}
+}
+
+// SetRecvHWM changes RecvHWM, at once and for all peers.
+func (s *Socket) SetRecvHWM(messages int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opts.RecvHWM = messages
+	for p := range s.pipes {
+		p.in.hwm.Store(p.sumHWM(messages, p.peerHWM(false)))
+		p.in.producer.roomReady()
+	}
+}
+
+// peerHWM is what an inproc peer adds to the high-water mark of the lane that
+// p writes, or reads.
+func (p *pipe) peerHWM(writes bool) uint64 {
+	switch {
+	case p.peer == nil || p.peer.host == nil:
+		return 0
+	case writes:
+		return hwmOf(p.peer.host.opts.RecvHWM)
+	}
+	return hwmOf(p.peer.host.opts.SendHWM)
+}
+
+func (p *pipe) sumHWM(own int, peer uint64) uint64 { return addHWM(hwmOf(own), peer) }
+
+// Subscribe is for SUB and XSUB; see [Sub].
+func (s *Socket) Subscribe(topic []byte) error {
+	return s.withSubscriber(func(p subscriber) { p.subscribe(topic) })
+}
+
+// Unsubscribe is for SUB and XSUB; see [Sub].
+func (s *Socket) Unsubscribe(topic []byte) error {
+	return s.withSubscriber(func(p subscriber) { p.unsubscribe(topic) })
+}
+
+// A subscriber is a pattern that subscribes.
+type subscriber interface {
+	subscribe(topic []byte)
+	unsubscribe(topic []byte)
+}
+
+func (s *Socket) withSubscriber(f func(subscriber)) error {
+	p, ok := s.pat.(subscriber)
+	if !ok {
+		return ErrNotSupported
+	}
+	if s.closed.Load() {
+		return ErrClosed
+	}
+	s.lockBoth()
+	f(p)
+	s.unlockBoth()
+	return nil
+}
+
+func (s *Socket) applySubscription(topic []byte, cancel bool) error {
+	p, ok := s.pat.(interface {
+		setSubscription(topic []byte, cancel bool)
+	})
+	if !ok {
+		return ErrNotSupported
+	}
+	s.lockBoth()
+	p.setSubscription(topic, cancel)
+	s.unlockBoth()
+	s.peersChanged()
+	return nil
+}

@@ -1,0 +1,30 @@
+package socket
+
+// A sub is the SUB pattern: an XSUB that sends nothing but subscriptions, and
+// drops what it did not subscribe to.
+//
+// The subscriptions are read by recv and written by subscribe and unsubscribe:
+// these are called under both locks.
+//
+// https://rfc.zeromq.org/spec/29/#the-sub-socket-type
+type sub struct {
+	xsub
+	invert bool
+}
+
+func newSub(o *Options) *sub { return &sub{*newXSub(), o.InvertMatching} }
+
+// recv returns the next message whose first frame starts with a topic
+// subscribed to. Publishers filter too, but not all of them (multicast goes to
+// everybody), and what was on its way when a subscription ended still arrives.
+func (s *sub) recv(m *Message) error {
+	for s.fq.recv(m) != nil {
+		if s.subs.matches(m.Frame(0)) != s.invert {
+			return nil
+		}
+	}
+	return errWouldBlock
+}
+
+func (s *sub) send([][]byte) error { return ErrNotSupported }
+func (s *sub) canSend() bool       { return false }

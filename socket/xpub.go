@@ -1,0 +1,263 @@
+package socket
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"github.com/zeroring/zeroring/ring"
+)
+
+// isSubscription reports whether a frame is a subscription or its end. Anything
+// else is the user's.
+func isSubscription(frame []byte) bool {
+	return len(frame) > 0 && (frame[0] == cancelOctet || frame[0] == subscribeOctet)
+}
+
+// maxTopics is how many topics one peer may be subscribed to. The connection
+// of one that wants more is ended: a topic costs us some 300 octets.
+const maxTopics = 1 << 20
+
+// An XPUB's notices wait for its user, who may be slow. With this many of them, or
+// octets in them, subscribers are not read any further; they are again when
+// half of that is left.
+const (
+	maxNotices      = 10_000
+	maxNoticeOctets = 16 << 20
+)
+
+// An xpub is the XPUB pattern: messages go to the subscribers of what they
+// start with, and the user is told of subscriptions. PUB is the same with a
+// user who does not listen.
+//
+// https://rfc.zeromq.org/spec/29/#the-xpub-socket-type
+type xpub struct {
+	bystander
+	dist dist
+	fq   fq
+	subs trie
+	sets [][]*pipe // what matched; memory reused from message to message
+
+	silent         bool // the user is told nothing: PUB
+	noDrop, invert bool
+	verbose        bool     // tell of repeated subscriptions
+	verboser       bool     // and of cancellations that are not the last
+	welcome        [][]byte // to each new peer; nil for none
+
+	// notices are messages for the user. If manual, each has a frame in front,
+	// head, with the number of the pipe it came from.
+	notices ring.Stream
+	head    [][]byte
+	octets  int  // in notices
+	stalled bool // notices were too many; fq may have more
+
+	// manual says that subscriptions wait for the user to apply them to the
+	// pipe numbered last, that of the message received last. asked holds what
+	// peers asked for, subs what was applied.
+	manual bool
+	asked  trie
+	last   uint64
+}
+
+func newXPub(o *Options) *xpub {
+	s := &xpub{
+		dist: newDist(), fq: newFQ(), subs: newTrie(), asked: newTrie(),
+		noDrop: o.XPubNoDrop, invert: o.InvertMatching, manual: o.XPubManual,
+		verbose: o.XPubVerbose || o.XPubVerboser, verboser: o.XPubVerboser,
+	}
+	if len(o.XPubWelcome) > 0 {
+		s.welcome = [][]byte{slices.Clone(o.XPubWelcome)}
+	}
+	if s.manual {
+		s.head = [][]byte{make([]byte, 8)}
+	}
+	return s
+}
+
+func (s *xpub) attach(p *pipe) {
+	s.dist.add(p)
+	s.fq.add(p)
+	s.drain()
+}
+
+// detach ends p's subscriptions: "SHALL, if the subscriber peer disconnects
+// prematurely, generate a suitable unsubscribe request for the calling
+// application."
+func (s *xpub) detach(p *pipe) {
+	s.dist.remove(p)
+	s.fq.remove(p)
+	held := &s.subs
+	if s.manual {
+		s.subs.removeAll(p, nil)
+		held = &s.asked
+	}
+	held.removeAll(p, func(topic string, last bool) {
+		if last || s.verboser || s.manual {
+			s.tell(0, [][]byte{append([]byte{cancelOctet}, topic...)})
+		}
+	})
+}
+
+// connected greets p. Subscriptions it made on an earlier connection are kept:
+// in between, messages queue for it as they do for any peer we connect to.
+func (s *xpub) connected(p *pipe) {
+	if s.welcome != nil {
+		p.write(nil, s.welcome)
+	}
+}
+
+func (s *xpub) writable(p *pipe) { s.dist.activate(p) }
+
+// send gives the message to all who have subscribed to what it starts with, or
+// with InvertMatching to the rest. "SHALL silently drop the message if the
+// queue for a subscriber is full. SHALL NOT block on sending." With XPubNoDrop
+// it waits until all of them have room.
+func (s *xpub) send(parts [][]byte) error {
+	s.sets = s.subs.match(parts[0], s.sets[:0])
+	var to []*pipe
+	switch {
+	case s.invert:
+		to = s.dist.others(s.sets)
+	case len(s.sets) == 0:
+		return nil
+	case len(s.sets) == 1:
+		to = s.sets[0]
+	default:
+		to = s.dist.union(s.sets)
+	}
+	if s.noDrop && !s.dist.allOpen(to) {
+		return errWouldBlock
+	}
+	s.dist.send(to, parts)
+	return nil
+}
+
+// readable takes in p's subscriptions at once, whether or not anybody receives.
+func (s *xpub) readable(p *pipe) {
+	s.fq.activate(p)
+	s.drain()
+}
+
+// drain handles what subscribers have sent, until there is nothing more or the
+// user has too much to read.
+func (s *xpub) drain() {
+	m := newMessage()
+	for {
+		if s.stalled = s.crowded(1); s.stalled {
+			break
+		}
+		p := s.fq.recv(m)
+		if p == nil {
+			break
+		}
+		s.handle(p, m)
+	}
+	m.Release()
+}
+
+// crowded reports whether the notices are more than the given fraction of the
+// most there may be.
+func (s *xpub) crowded(fraction int) bool {
+	return s.notices.Queued() >= maxNotices/fraction || s.octets >= maxNoticeOctets/fraction
+}
+
+// handle takes in one message of a subscriber.
+//
+// Its first frame decides. If that is a subscription the other frames may be as
+// well; otherwise the message is the user's, whatever its other frames start
+// with. This is how libzmq is with ZMQ_ONLY_FIRST_SUBSCRIBE; without, it takes
+// the user's frames for subscriptions (xpub_t::xread_activated).
+func (s *xpub) handle(p *pipe, m *Message) {
+	if !isSubscription(m.Frame(0)) {
+		s.tell(p.number, m.parts())
+		return
+	}
+	for i, frame := range m.parts() {
+		if !isSubscription(frame) || s.request(p, frame) {
+			s.tell(p.number, m.parts()[i:i+1])
+		}
+	}
+}
+
+// request takes in one subscription, or the end of one, and reports whether the
+// user is to be told. "MAY, depending on configuration, normalize commands
+// delivered to its calling application so that multiple identical subscriptions
+// result in a single command only."
+func (s *xpub) request(p *pipe, frame []byte) (news bool) {
+	topic, held := frame[1:], &s.subs
+	if s.manual {
+		held = &s.asked
+	}
+	switch {
+	case frame[0] == cancelOctet:
+		_, last := held.remove(topic, p)
+		news = last || s.verboser || s.manual
+	case held.count(p) == maxTopics:
+		p.kill()
+	default:
+		first := held.add(topic, p)
+		news = first || s.verbose || s.manual
+	}
+	p.subscriptions = s.subs.count(p)
+	return news
+}
+
+// tell queues a message for the user, from the pipe of that number, or from
+// ourselves if 0.
+func (s *xpub) tell(number uint64, frames [][]byte) {
+	if s.silent {
+		return
+	}
+	if s.manual {
+		binary.BigEndian.PutUint64(s.head[0], number)
+	}
+	n := wireSize(s.head, frames)
+	putMessage(s.notices.Reserve(n), s.head, frames)
+	s.notices.Commit(n)
+	s.octets += n
+}
+
+// recv returns the next notice: a subscription, the end of one, or what a
+// subscriber sent that is neither.
+func (s *xpub) recv(m *Message) error {
+	waiting, buf := s.notices.Peek()
+	if len(waiting) == 0 {
+		return errWouldBlock
+	}
+	n := m.take(waiting, buf)
+	s.notices.Advance(n, 1)
+	s.notices.Credit()
+	s.octets -= n
+	if s.manual {
+		s.last = binary.BigEndian.Uint64(m.Frame(0))
+		m.dropFront(len(s.head))
+	}
+	if s.stalled && !s.crowded(2) {
+		s.drain()
+	}
+	return nil
+}
+
+// setSubscription subscribes the peer that the message received last came from,
+// or ends its subscription. Without XPubManual, or if the peer is gone, it does
+// nothing.
+func (s *xpub) setSubscription(topic []byte, cancel bool) {
+	p := s.dist.numbered(s.last)
+	if !s.manual || p == nil {
+		return
+	}
+	if cancel {
+		s.subs.remove(topic, p)
+	} else {
+		s.subs.add(topic, p)
+	}
+	p.subscriptions = s.subs.count(p)
+}
+
+func (s *xpub) canSend() bool { return true }
+func (s *xpub) canRecv() bool { return s.notices.Queued() > 0 }
+func (s *xpub) joint() bool   { return true }
+
+func (s *xpub) close() {
+	s.notices.Discard()
+	s.dist.wire.release()
+}
