@@ -3,6 +3,7 @@ package reactor
 import (
 	"net/netip"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -45,6 +46,33 @@ func (a Addr) String() string {
 // of which a path needs one for its terminator and an abstract name one for
 // its marker. Longer ones are refused with ENAMETOOLONG.
 const maxUnixPath = 107
+
+// check returns why a cannot be used, or 0.
+func (a Addr) check() syscall.Errno {
+	switch a.Network {
+	case TCP:
+		if a.IP.IsValid() {
+			return 0
+		}
+	case Unix:
+		if len(a.Path) > maxUnixPath {
+			return syscall.ENAMETOOLONG
+		}
+		if a.Path != "" && a.Path != "@" { // for which the kernel would make up a name
+			return 0
+		}
+	}
+	return syscall.EINVAL
+}
+
+// normal is a in the one form that is compared: an IPv4 address is not hidden
+// in an IPv6 one.
+func (a Addr) normal() Addr {
+	if a.Network == TCP {
+		a.IP = netip.AddrPortFrom(a.IP.Addr().Unmap(), a.IP.Port())
+	}
+	return a
+}
 
 // SockOpts says how to set up a socket. A nil *SockOpts is the zero value,
 // which leaves everything to the kernel. TCP sockets never wait to fill a

@@ -29,7 +29,7 @@ type Backend struct {
 
 // A Config says how to run reactors. The zero Config, and a nil one, work.
 type Config struct {
-	Reactors int           // 0 is one for each processor that Go uses; at most MaxReactors
+	Reactors int           // 0 is one for each processor that Go uses, or one for a Network; at most MaxReactors
 	Backend  Kind          // which driver
 	BusyPoll bool          // never sleep: each reactor takes a whole processor
 	CPUs     []int         // reactor i runs on CPUs[i % len]; empty: where the scheduler puts it
@@ -127,7 +127,11 @@ func (c *Config) choose() (Backend, func() (driver, error), error) {
 // start opens a driver for each reactor and sets it going.
 func (g *Group) start(cfg *Config, open func() (driver, error)) error {
 	count := cfg.Reactors
-	if count == 0 {
+	switch {
+	case count > 0:
+	case cfg.Network != nil: // a simulation must not depend on the machine
+		count = 1
+	default:
 		count = runtime.GOMAXPROCS(0)
 	}
 	for i := range count {

@@ -222,17 +222,11 @@ func setInt(fd, level, name, value int) error {
 
 // sockaddr is a as the kernel wants it, and the family of sockets it is for.
 func sockaddr(a Addr) (family int, address unix.Sockaddr, err error) {
-	switch {
-	case a.Network == Unix:
-		if len(a.Path) > maxUnixPath {
-			return 0, nil, syscall.ENAMETOOLONG
-		}
-		if a.Path == "" || a.Path == "@" { // the kernel would make up a name
-			return 0, nil, syscall.EINVAL
-		}
+	if errno := a.check(); errno != 0 {
+		return 0, nil, errno
+	}
+	if a.Network == Unix {
 		return unix.AF_UNIX, &unix.SockaddrUnix{Name: a.Path}, nil
-	case a.Network != TCP || !a.IP.IsValid():
-		return 0, nil, syscall.EINVAL
 	}
 	ip, port := a.IP.Addr().Unmap(), int(a.IP.Port())
 	if ip.Is4() {
