@@ -77,13 +77,17 @@ type session struct {
 
 // writing is the writing half of a session.
 type writing struct {
-	live    bool     // messages may flow: the handshake is done
-	busy    bool     // send is in flight, and the reactor has the duty to flush
-	cut     bool     // the last write ended inside a message
-	bufs    [][]byte // gathered; memory reused
-	control []byte   // octets of greetings and commands, ahead of messages
-	queued  atomic.Bool
-	ctlMu   sync.Mutex
+	live bool     // messages may flow: the handshake is done
+	busy bool     // send is in flight, and the reactor has the duty to flush
+	cut  bool     // the last write ended inside a message
+	bufs [][]byte // gathered; memory reused
+
+	// commands says that bufs are of control. Not queued, which more commands
+	// may set while messages are being written.
+	commands bool
+	control  []byte // octets of greetings and commands, ahead of messages
+	queued   atomic.Bool
+	ctlMu    sync.Mutex
 
 	flushedAt time.Time
 	quick     int           // flushes in a row that came right after the one before

@@ -115,7 +115,8 @@ func (c *session) rest() bool {
 // the rest of one that was cut, and before all else. Under wr.
 func (c *session) gather() [][]byte {
 	c.bufs = c.bufs[:0]
-	if c.queued.Load() && !c.cut {
+	c.commands = c.queued.Load() && !c.cut
+	if c.commands {
 		c.ctlMu.Lock()
 		c.bufs = append(c.bufs, c.control)
 		c.ctlMu.Unlock()
@@ -135,7 +136,7 @@ func (c *session) gather() [][]byte {
 // shipped takes note that n octets of what gather returned are written. Under
 // wr.
 func (c *session) shipped(n int) {
-	if c.queued.Load() && !c.cut {
+	if c.commands {
 		c.ctlMu.Lock()
 		c.control = append(c.control[:0], c.control[n:]...)
 		c.queued.Store(len(c.control) > 0)
