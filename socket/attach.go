@@ -148,6 +148,7 @@ func (s *Socket) disconnected(c *session, err error) {
 		return
 	}
 	s.lockBoth()
+	s.drainReadable() // what arrived before is not lost with the connection
 	if p.up {
 		p.up = false
 		s.pat.disconnected(p)
@@ -161,6 +162,7 @@ func (s *Socket) disconnected(c *session, err error) {
 // received: p is detached once that has been.
 func (s *Socket) endPipe(p *pipe) {
 	s.lockBoth()
+	s.drainReadable() // the last messages came before the news that it left
 	p.left.Store(true)
 	p.in.ended.Store(true)
 	s.pat.disconnected(p)
