@@ -107,3 +107,12 @@ func metadataString(b []byte) string {
 	}
 	return s.String()
 }
+
+// String returns the version and all the properties.
+func (p *Peer) String() string {
+	s := fmt.Sprintf("ZMTP 3.%d %s=%q %s=%q", p.Minor, PropertySocketType, p.SocketType, PropertyIdentity, p.Identity)
+	for i := range p.Properties {
+		s += fmt.Sprintf(" %s=%q", printable([]byte(p.Properties[i].Name)), p.Properties[i].Value)
+	}
+	return s
+}
