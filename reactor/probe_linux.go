@@ -23,14 +23,14 @@ type uringFeatures struct {
 	pollFirst       bool // a receive does not try before it waits
 	bufRing         bool // idle connections hold no buffer
 	acceptMultishot bool // one SQE accepts for ever
-	deferTaskrun    bool // see deferTaskrun
+	deferTaskrun    bool // see useDeferTaskrun
 }
 
-// deferTaskrun says whether DEFER_TASKRUN is made use of where the kernel has
-// it. It ties the ring to a thread, and then to wake a goroutine is to
-// wake another thread, which costs a Go program more than task work that
-// interrupts it.
-const deferTaskrun = false
+// useDeferTaskrun says whether the deferred mode is used where the kernel has it.
+// It ties the ring to a thread, and from a thread of its own the reactor can only
+// hand work to others: waking a goroutine means waking another thread. That
+// makes a round trip several times slower and a fan-out no faster.
+const useDeferTaskrun = false
 
 // setupFlags is how to set up a ring for f.
 func (f uringFeatures) setupFlags() (flags uint32) {
@@ -74,7 +74,7 @@ func uringFeatureList() []feature {
 		{name: "buffer ring", since: "5.19", field: func(f *uringFeatures) *bool { return &f.bufRing }},
 		{name: "multishot accept", since: "5.19", field: func(f *uringFeatures) *bool { return &f.acceptMultishot }},
 	}
-	if deferTaskrun {
+	if useDeferTaskrun {
 		list = append(list, feature{
 			name: "deferred task work", since: "6.1", field: func(f *uringFeatures) *bool { return &f.deferTaskrun },
 		})

@@ -92,6 +92,22 @@ func openRing(entries, completions, flags uint32) (*kernelRing, error) {
 	}, nil
 }
 
+// entries is how many SQEs the ring has: a power of two, not less than asked for.
+func (r *kernelRing) entries() int { return len(r.sqes) / int(sqeSize) }
+
+// check returns an error if the kernel does not have what we build upon, or
+// does not have a feature that shows only here.
+func (r *kernelRing) check(can uringFeatures) error {
+	want := uint32(featuresNeeded)
+	if can.cqeSkip {
+		want |= featureCQESkip
+	}
+	if r.features&want != want {
+		return fmt.Errorf("io_uring_setup: features are %#x, want %#x: %w", r.features, want, unix.EINVAL)
+	}
+	return nil
+}
+
 // index returns which of the ring's SQEs sqe is.
 func (r *kernelRing) index(sqe *uring.SQEntry) int {
 	return int((uintptr(unsafe.Pointer(sqe)) - uintptr(unsafe.Pointer(&r.sqes[0]))) / sqeSize)

@@ -27,9 +27,10 @@ const (
 
 // CQE flags.
 const (
-	cqeBuffer      = 1 << 0 // the upper 16 bits of the flags are a buffer's number
-	cqeMore        = 1 << 1
-	cqeBufferShift = 16
+	cqeBuffer       = 1 << 0 // the upper 16 bits of the flags are a buffer's number
+	cqeMore         = 1 << 1 // multishot: this is not the last
+	cqeSockNonEmpty = 1 << 2 // a receive left something behind; Linux 5.19, not for every kind of socket
+	cqeBufferShift  = 16
 )
 
 // A sidecar is the memory that an SQE points to and the kernel reads while it
@@ -87,20 +88,20 @@ func pollEvents(events uint32) uint32 {
 	return events<<16 | events>>16
 }
 
-// fillTimeout asks for a completion when CLOCK_MONOTONIC reaches *at, or with
-// update moves the timeout that is armed under tok.
-func fillTimeout(sqe *uring.SQEntry, at *timespec, update bool, tok token) {
-	address := uint64(uintptr(unsafe.Pointer(at)))
-	if update {
-		*sqe = uring.SQEntry{
-			OpCode: opcodeTimeoutRemove, Fd: -1, Addr: uint64(tok), Off: address,
-			OpcodeFlags: timeoutUpdate | timeoutAbsolute, UserData: uint64(tokenNone),
-		}
-		return
-	}
+// fillTimeout asks for a completion when CLOCK_MONOTONIC reaches *at.
+func fillTimeout(sqe *uring.SQEntry, at *timespec, tok token) {
 	*sqe = uring.SQEntry{
-		OpCode: uint8(uring.TimeoutCode), Fd: -1, Addr: address, Len: 1,
+		OpCode: uint8(uring.TimeoutCode), Fd: -1, Addr: uint64(uintptr(unsafe.Pointer(at))), Len: 1,
 		OpcodeFlags: timeoutAbsolute, UserData: uint64(tok),
+	}
+}
+
+// fillTimeoutUpdate moves the timeout that is armed under tok to *at. If it has
+// fired already nothing happens.
+func fillTimeoutUpdate(sqe *uring.SQEntry, at *timespec, tok token) {
+	*sqe = uring.SQEntry{
+		OpCode: opcodeTimeoutRemove, Fd: -1, Addr: uint64(tok), Off: uint64(uintptr(unsafe.Pointer(at))),
+		OpcodeFlags: timeoutUpdate | timeoutAbsolute, UserData: uint64(tokenNone),
 	}
 }
 
@@ -163,9 +164,9 @@ func fillRecv(sqe *uring.SQEntry, fd FD, b []byte, tok token) {
 
 // fillRecvSelect receives into a buffer of the buffer ring, which the kernel
 // takes only when there are octets for it.
-func fillRecvSelect(sqe *uring.SQEntry, fd FD, group uint16, tok token) {
+func fillRecvSelect(sqe *uring.SQEntry, fd FD, tok token) {
 	*sqe = uring.SQEntry{
-		OpCode: uint8(uring.RecvCode), Flags: uring.SqeBufferSelectFlag, Fd: int32(fd), BufIG: group, UserData: uint64(tok),
+		OpCode: uint8(uring.RecvCode), Flags: uring.SqeBufferSelectFlag, Fd: int32(fd), BufIG: bufRingGroup, UserData: uint64(tok),
 	}
 }
 

@@ -7,19 +7,19 @@ import (
 )
 
 // A kernelTimeout is the one timeout that a uringDriver keeps armed. A wait
-// whose end is later than the timeout's leaves it alone: it then wakes up once for nothing,
-// which is cheaper than to arm and disarm one per wait.
+// that ends later than it leaves it alone: to wake up once for nothing is
+// cheaper than to arm and disarm a timeout per wait.
 type kernelTimeout struct {
-	// The kernel wants CLOCK_MONOTONIC, which is what package time measures
-	// with but does not show. mono was read just after origin, so a deadline is
-	// never turned into one too early.
+	// The kernel wants CLOCK_MONOTONIC, which package time measures by but does
+	// not show. mono was read just after origin, so that no deadline comes out
+	// too early.
 	origin time.Time
 	mono   int64
 
 	armed    bool
-	fired    bool
-	deadline time.Time // if armed
-	at       timespec  // what the SQE points to
+	fired    bool // since wait last looked
+	deadline time.Time
+	at       timespec // deadline, for the SQE to point to
 }
 
 func (t *kernelTimeout) start() error {
@@ -30,42 +30,63 @@ func (t *kernelTimeout) start() error {
 	return err
 }
 
-// covers reports whether it fires at until or before.
-func (t *kernelTimeout) covers(until time.Time) bool { return t.armed && !until.Before(t.deadline) }
-
-// set makes until the deadline.
-func (t *kernelTimeout) set(until time.Time) {
+// set makes deadline the time to fire at.
+func (t *kernelTimeout) set(deadline time.Time) {
 	const second = int64(time.Second)
-	ns := max(0, t.mono+int64(until.Sub(t.origin)))
+	ns := max(0, t.mono+int64(deadline.Sub(t.origin)))
 	t.at = timespec{sec: ns / second, nsec: ns % second}
-	t.deadline, t.armed = until, true
+	t.deadline, t.armed = deadline, true
 }
 
-// armTimer makes sure that the ring completes something by until; zero is never.
+// armTimer makes sure that something completes by until, which zero leaves
+// open, and by resume.
 func (d *uringDriver) armTimer(until time.Time) {
 	if len(d.paused) > 0 && (until.IsZero() || d.resume.Before(until)) {
 		until = d.resume
 	}
-	if until.IsZero() || d.timer.covers(until) {
+	if until.IsZero() || d.timer.armed && !until.Before(d.timer.deadline) {
 		return
 	}
-	update := d.timer.armed
-	d.timer.set(until)
 	sqe, _ := d.nextSQE()
-	fillTimeout(sqe, &d.timer.at, update, tokenTimer)
-	if update {
+	if d.timer.armed {
+		fillTimeoutUpdate(sqe, &d.timer.at, tokenTimer)
 		d.quiet(sqe)
+	} else {
+		fillTimeout(sqe, &d.timer.at, tokenTimer)
 	}
+	d.timer.set(until)
 }
 
-// armBell polls the eventfd, for good if the kernel can.
+// pause lets op, an OpAccept that ran into a limit, rest: to ask again at once
+// would be to spin.
+func (d *uringDriver) pause(op *Op) {
+	d.state(op).stage = stagePaused
+	d.paused = append(d.paused, op.token)
+	d.resume = d.now().Add(stallTime)
+}
+
+// restart submits the paused OpAccepts anew when their time has come.
+func (d *uringDriver) restart(now time.Time) {
+	if len(d.paused) == 0 || now.Before(d.resume) {
+		return
+	}
+	for _, tok := range d.paused {
+		if op := d.table.find(tok); op != nil && d.state(op).stage == stagePaused {
+			d.stage(op)
+		}
+	}
+	d.paused = d.paused[:0]
+}
+
+// armBell polls the eventfd: for good, if the kernel can. Nobody then reads it,
+// as the poll sees each write to it.
 func (d *uringDriver) armBell() {
 	sqe, _ := d.nextSQE()
 	fillPoll(sqe, FD(d.bell.fd), unix.POLLIN, d.can.pollMultishot, tokenBell)
 }
 
-// drainBell makes the eventfd unreadable again.
-func (d *uringDriver) drainBell() {
+// drain makes the eventfd unreadable.
+func (w *wakeFD) drain() {
 	var count [8]byte
-	_, _ = unix.Read(d.bell.fd, count[:]) // EAGAIN: it was not the bell that ended the poll
+	_, _ = unix.Read(w.fd, count[:]) // EAGAIN: somebody did before
 }

@@ -19,19 +19,26 @@ type trial struct {
 }
 
 // tryUring reports whether a driver works that uses features.
-func tryUring(features uringFeatures) (err error) {
+func tryUring(features uringFeatures) error {
 	d, err := openUring(features, minSlots)
 	if err != nil {
 		return err
 	}
 	t := &trial{d: d, limit: d.now().Add(trialLimit)}
-	defer func() {
-		for _, fd := range t.fds {
-			err = errors.Join(err, unix.Close(int(fd)))
-		}
-		err = errors.Join(err, d.close())
-	}()
-	return t.run()
+	return errors.Join(t.run(), t.end())
+}
+
+// end takes back what is in flight, which is something if the trial failed, and
+// gives everything back.
+func (t *trial) end() error {
+	for t.d.deaf == 0 && t.d.table.live() > 0 && t.d.now().Before(t.limit) {
+		t.d.table.each(t.d.cancel)
+		t.wait()
+	}
+	for _, fd := range t.fds {
+		unix.Close(int(fd))
+	}
+	return t.d.close()
 }
 
 func (t *trial) run() error {

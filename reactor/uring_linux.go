@@ -18,6 +18,12 @@ const (
 	// cqEntries is how many CQEs fit until we look. More are kept by the kernel
 	// (featureNoDrop), at a price.
 	cqEntries = 8 * sqEntries
+
+	// quickEntries is up to how many SQEs are submitted by a system call that
+	// Go's scheduler is not told about. That saves a third of a microsecond,
+	// but nobody can take over the processor meanwhile: a send over loopback
+	// takes some microseconds, since it does the receiver's work too.
+	quickEntries = 32
 )
 
 // Tokens that name no Op: their slot is beyond any table's.
@@ -27,60 +33,66 @@ const (
 	tokenNone                           // nobody wants to know
 )
 
-// An opStage says where an Op is that is in flight.
-type opStage uint8
-
-const (
-	stageKernel  opStage = iota // its own SQE is staged or with the kernel
-	stagePoll                   // a POLL_ADD stands in for it, after which it is tried again
-	stageStarved                // it found no buffer and is in starved
-	stagePaused                 // an OpAccept that is in paused
-	stageDone                   // its last completion is in ready
-)
-
-// opState is what the driver knows about the Op in the slot of the same number.
-type opState struct {
-	stage     opStage
-	cancelled bool
-}
-
 // A uringDriver carries operations through an io_uring.
 //
 // The ring has two modes. Plain, the kernel runs its task work on whichever
 // thread submitted the operation, interrupting it if need be, and the reactor's
-// goroutine may move between threads. Deferred (DEFER_TASKRUN), task work waits until
-// the reactor enters the kernel; this ties the ring to one thread, and the
-// goroutine with it. See deferTaskrun for which is used.
+// goroutine may move between threads. Deferred, task work waits until the
+// reactor enters the kernel; this ties the ring to one thread, and the
+// goroutine to that. See useDeferTaskrun for which it is.
 //
-// Reactor thread only, but for wake, now and what kernelSockets does.
+// Memory. What an SQE points to besides payload is in its sidecar, and payload
+// belongs to an Op in table, or to bufs. So everything the kernel knows by
+// address is reachable for as long as it may use it.
+//
+// Reactor thread only, but for wake and what kernelSockets does.
 type uringDriver struct {
 	kernelSockets
 	can    uringFeatures
 	ring   *kernelRing
-	bufs   *bufRing  // nil if the kernel has no such thing: OpRecv is then poll and read
+	bufs   *bufRing  // nil: an OpRecv without a Buf is a poll, then a read
 	sides  []sidecar // one beside each SQE
+	staged int       // SQEs filled since the last enter
+
 	table  *opTable
 	states []opState // by slot
+	eager  []bool    // by FD: the last receive left something behind
 
-	held    []uring.CQEvent // CQEs taken off the CQ and not looked at
-	ready   []completion    // completions that did not come from the kernel
-	starved []token         // OpRecvs that found the buffer ring empty, oldest first
-	paused  []token         // OpAccepts that go on at resume
-	resume  time.Time
+	held   []uring.CQEvent // taken off the CQ, not looked at yet
+	ready  []completion    // completions that did not come from the kernel
+	paused []token         // OpAccepts that rest until resume
+	resume time.Time
 
+	timer kernelTimeout
 	bell  wakeFD
 	woken bool  // the bell rang in this wait
-	deaf  int32 // why the bell could not be armed; only a trial ever sees this
-	timer kernelTimeout
-	peek  [64]*uring.CQEvent
+	deaf  int32 // why the bell could not be armed, or 0; only a trial ever sees it set
+
+	peek [64]*uring.CQEvent
 }
 
-// newUringDriver makes a driver of what the probe found. The caller is the
+// An opState is what the driver knows of the Op in the slot of the same number.
+type opState struct {
+	stage     opStage
+	cancelled bool // by its owner; the kernel sometimes does it by itself
+}
+
+// An opStage says where an Op is that is in flight.
+type opStage uint8
+
+const (
+	stageKernel opStage = iota // its own SQE is staged or with the kernel
+	stagePoll                  // so is a POLL_ADD, after which it goes on
+	stagePaused                // it is in paused
+	stageDone                  // its last completion is in ready
+)
+
+// newUringDriver makes a driver of what the probe found. Its caller is the
 // goroutine that will run it.
 func newUringDriver(cfg *Config) (driver, error) {
 	d, err := openUring(probeOnce().features, cfg.maxOps())
 	if err != nil {
-		return nil, err
+		return nil, err // not d: it is a *uringDriver, and a nil one is not a nil driver
 	}
 	return d, nil
 }
@@ -98,37 +110,35 @@ func openUring(can uringFeatures, limit int) (*uringDriver, error) {
 }
 
 func (d *uringDriver) open() (err error) {
+	if err = errors.Join(d.timer.start(), d.bell.open()); err != nil {
+		return err
+	}
 	if d.ring, err = openRing(sqEntries, cqEntries, d.can.setupFlags()); err != nil {
 		return err
 	}
-	switch {
-	case d.ring.features&featuresNeeded != featuresNeeded:
-		return fmt.Errorf("io_uring_setup: features %#x, want %#x: %w", d.ring.features, featuresNeeded, unix.EINVAL)
-	case d.can.cqeSkip && d.ring.features&featureCQESkip == 0:
-		return fmt.Errorf("io_uring_setup: features %#x, want %#x: %w", d.ring.features, featureCQESkip, unix.EINVAL)
+	if err = d.ring.check(d.can); err != nil {
+		return err
 	}
-	d.sides = make([]sidecar, len(d.ring.sqes)/int(sqeSize))
+	d.sides = make([]sidecar, d.ring.entries())
 	if d.can.bufRing {
 		if d.bufs, err = newBufRing(d.ring); err != nil {
 			return err
 		}
 	}
-	if err = errors.Join(d.timer.start(), d.bell.open()); err != nil {
-		return err
-	}
 	d.armBell()
-	// A sandbox may let the set-up pass and forbid the rest. From here on it is
-	// known that the kernel takes what we stage.
+	// A sandbox may let the set-up pass and forbid the rest. What openRing
+	// staged completes at once, so this does not wait.
 	_, err = d.ring.SubmitAndWaitCQEvents(1)
+	d.staged = 0
 	return err
 }
 
-// close gives everything back. It ends with the thread as it was before openUring.
+// close gives everything back, and the thread as it was before openUring.
 func (d *uringDriver) close() (err error) {
+	if d.bufs != nil {
+		err = d.bufs.close(d.ring)
+	}
 	if d.ring != nil {
-		if d.bufs != nil {
-			err = d.bufs.close(d.ring)
-		}
 		err = errors.Join(err, d.ring.close())
 	}
 	err = errors.Join(err, d.bell.close())
@@ -148,11 +158,10 @@ func (d *uringDriver) submit(op *Op) {
 		d.ready = append(d.ready, completion{op: op, result: errnoResult(unix.ENOBUFS)})
 		return
 	}
-	slot := int(op.token.slot())
-	for slot >= len(d.states) {
+	for int(op.token.slot()) >= len(d.states) {
 		d.states = append(d.states, opState{})
 	}
-	d.states[slot] = opState{}
+	*d.state(op) = opState{}
 	d.stage(op)
 }
 
@@ -160,9 +169,8 @@ func (d *uringDriver) cancel(op *Op) {
 	if !d.table.holds(op) {
 		return
 	}
-	s := d.state(op)
-	switch s.stage {
-	case stageStarved, stagePaused: // the kernel does not know it
+	switch s := d.state(op); s.stage {
+	case stagePaused: // the kernel does not know it
 		s.stage = stageDone
 		d.ready = append(d.ready, completion{op: op, result: canceled})
 	case stageKernel, stagePoll:
@@ -175,18 +183,12 @@ func (d *uringDriver) cancel(op *Op) {
 
 func (d *uringDriver) state(op *Op) *opState { return &d.states[op.token.slot()] }
 
-// quiet suppresses sqe's CQE unless it fails. It only saves work.
-func (d *uringDriver) quiet(sqe *uring.SQEntry) {
-	if d.can.cqeSkip {
-		sqe.Flags |= sqeCQESkipSuccess
-	}
-}
-
-// nextSQE returns an SQE to fill and its sidecar. If the SQ is full it first
-// submits what is staged.
+// nextSQE returns an SQE to fill, and its sidecar. If the SQ is full it submits
+// what is staged.
 func (d *uringDriver) nextSQE() (*uring.SQEntry, *sidecar) {
 	for {
 		if sqe, err := d.ring.NextSQE(); err == nil {
+			d.staged++
 			return sqe, &d.sides[d.ring.index(sqe)]
 		}
 		d.enter(0)
@@ -194,10 +196,20 @@ func (d *uringDriver) nextSQE() (*uring.SQEntry, *sidecar) {
 	}
 }
 
-// stage puts op into the SQ as what it is, or as the poll that comes before it.
+// quiet spares us the CQE of an SQE that succeeds.
+func (d *uringDriver) quiet(sqe *uring.SQEntry) {
+	if d.can.cqeSkip {
+		sqe.Flags |= sqeCQESkipSuccess
+	}
+}
+
+// stage fills an SQE for op, or for the poll that must come before it.
 func (d *uringDriver) stage(op *Op) {
-	s := d.state(op)
-	s.stage = stageKernel
+	if op.Kind == OpRecv && op.Buf == nil && d.bufs == nil {
+		d.stagePoll(op)
+		return
+	}
+	d.state(op).stage = stageKernel
 	sqe, side := d.nextSQE()
 	switch op.Kind {
 	case OpAccept:
@@ -207,32 +219,25 @@ func (d *uringDriver) stage(op *Op) {
 	case OpSend:
 		fillSend(sqe, side, op.FD, op.Bufs, op.token)
 	case OpRecv:
-		switch {
-		case op.Buf != nil:
-			fillRecv(sqe, op.FD, op.Buf.Data[op.Off:], op.token)
-		case d.bufs != nil:
-			fillRecvSelect(sqe, op.FD, bufRingGroup, op.token)
-		default:
-			s.stage = stagePoll
-			fillPoll(sqe, op.FD, unix.POLLIN, false, op.token)
-		}
-		if d.can.pollFirst && s.stage == stageKernel {
-			sqe.IoPrio = recvPollFirst
-		}
+		d.stageRecv(sqe, op)
 	default:
-		panic("reactor: Op of no kind")
+		assert(false)
 	}
 }
 
-// stagePoll waits for op's FD to be ready.
-func (d *uringDriver) stagePoll(op *Op) {
-	d.state(op).stage = stagePoll
-	events := uint32(unix.POLLOUT)
-	if op.Kind == OpRecv || op.Kind == OpAccept {
-		events = unix.POLLIN
+func (d *uringDriver) stageRecv(sqe *uring.SQEntry, op *Op) {
+	if op.Buf == nil {
+		fillRecvSelect(sqe, op.FD, op.token)
+	} else {
+		room := op.Buf.Data[op.Off:]
+		assert(len(room) > 0)
+		fillRecv(sqe, op.FD, room, op.token)
 	}
-	sqe, _ := d.nextSQE()
-	fillPoll(sqe, op.FD, events, false, op.token)
+	// With nothing to read yet, to poll before trying saves a tenth of what a
+	// message costs; with something there it costs more than that.
+	if d.can.pollFirst && !d.isEager(op.FD) {
+		sqe.IoPrio = recvPollFirst
+	}
 }
 
 // stageConnect fills sqe, unless op's address cannot be one.
@@ -247,26 +252,52 @@ func (d *uringDriver) stageConnect(sqe *uring.SQEntry, side *sidecar, op *Op) {
 	fillConnect(sqe, side, op.FD, address, op.token)
 }
 
+// stagePoll waits until op can go on.
+func (d *uringDriver) stagePoll(op *Op) {
+	d.state(op).stage = stagePoll
+	events := uint32(unix.POLLOUT)
+	if op.Kind == OpRecv || op.Kind == OpAccept {
+		events = unix.POLLIN
+	}
+	sqe, _ := d.nextSQE()
+	fillPoll(sqe, op.FD, events, false, op.token)
+}
+
+// isEager reports whether there is likely something to receive from fd. It is
+// a guess: the FD may have been closed and reused, or read by others.
+func (d *uringDriver) isEager(fd FD) bool { return uint(fd) < uint(len(d.eager)) && d.eager[fd] }
+
+func (d *uringDriver) setEager(fd FD, eager bool) {
+	if d.isEager(fd) == eager {
+		return
+	}
+	for int(fd) >= len(d.eager) {
+		d.eager = append(d.eager, false)
+	}
+	d.eager[fd] = eager
+}
+
+// wait is the driver's. It goes round again for what is nobody's business.
 func (d *uringDriver) wait(now, until time.Time, done []completion) []completion {
 	before := len(done)
+	d.woken = false
 	done = d.deliver(done)
 	block := len(done) == before && (until.IsZero() || until.After(now))
-	d.woken = false
 	for {
-		d.restage(now)
+		d.restart(now)
 		if block {
 			d.armTimer(until)
 			d.enter(1)
 		} else {
-			d.poll()
+			d.flush()
 		}
 		done = d.deliver(d.harvest(done))
 		if !block || d.woken || d.deaf != 0 || len(done) > before {
 			return done
 		}
-		if d.timer.fired { // it may have been somebody else's deadline
+		if d.timer.fired { // maybe for an until of the past, or for resume
 			d.timer.fired = false
-			if now = time.Now(); !until.IsZero() && !until.After(now) {
+			if now = d.now(); !until.IsZero() && !until.After(now) {
 				return done
 			}
 		}
@@ -275,43 +306,53 @@ func (d *uringDriver) wait(now, until time.Time, done []completion) []completion
 
 // deliver appends the completions that did not come from the kernel.
 func (d *uringDriver) deliver(done []completion) []completion {
-	for _, c := range d.ready {
+	for i, c := range d.ready {
 		if d.table.holds(c.op) {
 			d.table.remove(c.op)
 		}
+		done = append(done, c)
+		d.ready[i] = completion{} // keep nothing alive
 	}
-	done = append(done, d.ready...)
-	clear(d.ready)
 	d.ready = d.ready[:0]
 	return done
 }
 
 // enter submits what is staged and waits until there are n CQEs.
 func (d *uringDriver) enter(n uint32) {
+	d.staged = 0
 	_, err := d.ring.SubmitAndWaitCQEvents(n)
+	if err == error(unix.EAGAIN) {
+		return // n is 0, and there is no CQE
+	}
+	checkEnter(err)
+}
+
+// flush submits what is staged and does not wait.
+func (d *uringDriver) flush() {
 	switch {
-	case err == nil, err == error(unix.EAGAIN): // the latter: n was 0 and there is no CQE
-	case errors.Is(err, unix.EINTR), errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EBUSY):
-		// A signal, no memory, or no room for CQEs. The caller looks at the CQ
-		// and comes back.
-	default:
-		// The ring worked when it was opened. Only a sandbox closed around us
-		// since then can make this fail, and no operation will ever complete.
-		panic(fmt.Sprintf("reactor: %v", err))
+	case d.can.deferTaskrun:
+		// Only an enter that waits runs deferred task work. So let it wait for
+		// something that is there at once.
+		sqe, _ := d.nextSQE()
+		fillNop(sqe)
+		d.enter(1)
+	case 0 < d.staged && d.staged <= quickEntries:
+		n, err := d.ring.Submit()
+		checkEnter(err)
+		d.staged = max(0, d.staged-int(n))
+	default: // makes no system call if there is nothing to submit
+		d.enter(0)
 	}
 }
 
-// poll submits what is staged and does not wait.
-func (d *uringDriver) poll() {
-	if !d.can.deferTaskrun {
-		d.enter(0)
-		return
+// checkEnter tells why io_uring_enter(2) failed. Usually it is for now only: a
+// signal, no memory, or no room for CQEs. The caller then looks at the CQ and
+// comes back. Otherwise a sandbox was closed around us since the ring was
+// opened, and no operation will ever complete.
+func checkEnter(err error) {
+	if err != nil && !errors.Is(err, unix.EINTR) && !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EBUSY) {
+		panic(fmt.Sprintf("reactor: io_uring worked and was then forbidden: %v", err))
 	}
-	// Deferred task work is run only by an enter that waits. So let it wait for
-	// something that is there at once.
-	sqe, _ := d.nextSQE()
-	fillNop(sqe)
-	d.enter(1)
 }
 
 // collect empties the CQ.
@@ -325,51 +366,5 @@ func (d *uringDriver) collect() {
 			d.held = append(d.held, *cqe)
 		}
 		d.ring.AdvanceCQ(uint32(n))
-	}
-}
-
-// harvest takes all CQEs and appends the completions they amount to.
-func (d *uringDriver) harvest(done []completion) []completion {
-	d.collect()
-	for i := 0; i < len(d.held); i++ { // it may grow meanwhile
-		cqe := d.held[i]
-		switch tok := token(cqe.UserData); tok {
-		case tokenNone:
-		case tokenBell:
-			d.heard(cqe)
-		case tokenTimer:
-			d.timer.armed, d.timer.fired = false, true
-		default:
-			if op := d.table.find(tok); op != nil {
-				done = d.result(op, cqe, done)
-			} else {
-				d.discard(cqe)
-			}
-		}
-	}
-	d.held = d.held[:0]
-	if d.bufs != nil {
-		d.bufs.publish()
-	}
-	return done
-}
-
-// heard takes note of a ring of the bell.
-func (d *uringDriver) heard(cqe uring.CQEvent) {
-	if cqe.Res < 0 && cqe.Res != -int32(unix.ECANCELED) {
-		d.deaf = cqe.Res
-		return
-	}
-	d.woken = true
-	if cqe.Flags&cqeMore == 0 {
-		d.drainBell() // or the new poll would complete at once
-		d.armBell()
-	}
-}
-
-// discard gives back what a CQE brought for which there is no Op any more.
-func (d *uringDriver) discard(cqe uring.CQEvent) {
-	if cqe.Flags&cqeBuffer != 0 {
-		d.bufs.give(uint16(cqe.Flags >> cqeBufferShift))
 	}
 }
