@@ -233,6 +233,9 @@ func (s *Socket) finish() {
 	for _, p := range rest {
 		s.drop(p)
 	}
+	s.lockBoth()
+	s.pat.close()
+	s.unlockBoth()
 }
 
 // sessionOver takes note that c has ended for good. Reactor thread.

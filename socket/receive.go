@@ -54,15 +54,15 @@ func (s *Socket) recvInto(m *Message) error {
 
 // recvLocked is recvInto under recvMu.
 func (s *Socket) recvLocked(m *Message) error {
+	if s.closed.Load() {
+		return ErrClosed
+	}
 	err := s.pat.recv(m)
 	if err == errWouldBlock && !s.readable.Empty() {
 		s.drainReadable()
 		err = s.pat.recv(m)
 	}
 	if err == errWouldBlock {
-		if s.closed.Load() {
-			return ErrClosed
-		}
 		s.hungry.Store(true)
 	}
 	return err
