@@ -78,7 +78,8 @@ func (s *Socket) inprocPair(owner *Socket) (near, far *pipe) {
 	near.users.Store(2)
 	far.users = near.users
 	near.peer, far.peer = far, near
-	near.minor, far.minor = 1, 1
+	// Their minor version stays 0: no engine turns the commands of later ones
+	// into what patterns know.
 	near.out.producer, near.out.consumer = near, far
 	far.out.producer, far.out.consumer = far, near
 	return near, far
