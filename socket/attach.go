@@ -167,7 +167,7 @@ func (s *Socket) endPipe(p *pipe) {
 	p.in.ended.Store(true)
 	s.pat.disconnected(p)
 	p.up = false
-	if !s.reads() || p.in.empty() {
+	if !s.typ.receives() || p.in.empty() {
 		s.detach(p)
 	}
 	s.unlockBoth()
@@ -176,9 +176,6 @@ func (s *Socket) endPipe(p *pipe) {
 	s.receiving.wake()
 	s.peersChanged()
 }
-
-// reads reports whether what peers send is for the user.
-func (s *Socket) reads() bool { return s.typ != TypePush && s.typ != TypePub }
 
 // noteDrained takes note that p is empty. Under recvMu.
 func (s *Socket) noteDrained(p *pipe) {

@@ -34,6 +34,7 @@ type Message struct {
 	slots    [messageSlots][]byte
 	small    [smallMessage]byte
 	buf      *ring.Buf // what the frames alias, unless that is small or the user's memory
+	foreign  bool      // frames may point to memory other than small
 	released bool
 }
 
@@ -75,6 +76,7 @@ func (m *Message) Size() int {
 
 // Append adds a copy of frame at the end.
 func (m *Message) Append(frame []byte) {
+	m.foreign = true
 	m.frames = append(m.frames, append(make([]byte, 0, len(frame)), frame...))
 }
 
@@ -99,7 +101,10 @@ func (m *Message) reset() {
 		m.buf.Release()
 		m.buf = nil
 	}
-	clear(m.frames) // let the collector have what they pointed to
+	if m.foreign {
+		m.foreign = false
+		clear(m.frames) // let the collector have what they pointed to
+	}
 	m.front = messageHeadroom
 	m.frames = m.frames[:messageHeadroom]
 }
@@ -117,6 +122,7 @@ func (m *Message) pushFront(frame []byte) {
 		m.front = 1
 	}
 	m.front--
+	m.foreign = true
 	m.frames[m.front] = frame
 }
 
@@ -126,13 +132,20 @@ func (m *Message) take(octets []byte, buf *ring.Buf) int {
 	if len(m.frames) != messageHeadroom || m.buf != nil {
 		m.reset()
 	}
+	if octets[0] == 0 && int(octets[1]) <= smallMessage-2 {
+		// One short frame: most messages of those that come by the million.
+		n := 2 + int(octets[1])
+		copy(m.small[:n], octets[:n])
+		m.frames = append(m.frames, m.small[2:n:n])
+		return n
+	}
 	n := messageSize(octets)
 	if n <= smallMessage {
 		copy(m.small[:], octets[:n])
 		octets = m.small[:n]
 	} else {
 		buf.Retain(1)
-		m.buf = buf
+		m.buf, m.foreign = buf, true
 		octets = octets[:n:n]
 	}
 	for at := 0; at < n; {

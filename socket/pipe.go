@@ -129,6 +129,14 @@ func (l *lane) lookConflated() ([]byte, *ring.Buf) {
 	return l.stream.Peek()
 }
 
+// purge drops what waits. Consumer only.
+func (l *lane) purge() {
+	for octets, _ := l.look(); len(octets) > 0; octets, _ = l.look() {
+		l.stream.AdvanceAll()
+	}
+	l.credit()
+}
+
 // discard frees what waits. For whoever has outlived both sides.
 func (l *lane) discard() {
 	l.stream.Discard()

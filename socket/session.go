@@ -292,6 +292,10 @@ func (c *session) finish(now time.Time) {
 		c.fd = reactor.NoFD
 	}
 	c.rewind()
+	if c.host.typ == TypeSub && c.p != nil {
+		// Subscriptions are state: the next connection is told of all of them.
+		c.p.out.purge()
+	}
 	c.control, c.cut, c.busy = c.control[:0], false, false
 	c.queued.Store(false)
 	c.wr.Unlock()

@@ -61,3 +61,7 @@ func (t Type) String() string {
 func (t Type) compatible(peer string) bool {
 	return t.valid() && slices.Contains(types[t].peers, peer)
 }
+
+// sends and receives report what a user of such a socket may do.
+func (t Type) sends() bool    { return t != TypePull && t != TypeSub }
+func (t Type) receives() bool { return t != TypePush && t != TypePub }
