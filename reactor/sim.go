@@ -13,8 +13,8 @@ import (
 //
 // Reactors of a Group made with Config{Network: n} have no goroutine. The test
 // calls Step until it returns false, and checks its invariants in between. One
-// goroutine does everything and time passes only when nothing else is left to
-// do, so the same seed gives the same run.
+// goroutine does everything and only steps make time pass, so the same seed
+// gives the same run.
 //
 // With Run set as well they run on goroutines of their own and in real time,
 // or, in a testing/synctest bubble, in fake time: all their waiting is on
@@ -28,12 +28,12 @@ type Network struct {
 	clock   time.Time // simStepped's time
 	dice    *rand.Rand
 	faults  Faults
-	digest  uint64 // of everything that completed
-	sockets []*simSocket
-	open    int
-	port    uint16 // given out last
-	names   []Addr // Unix listeners that are gone: connecting is refused, rather than no such file
-	held    []Addr // see Hold
+	digest  uint64       // of everything that completed
+	sockets []*simSocket // the open ones, by rising FD
+	last    FD           // given out last
+	port    uint16       // given out last
+	names   []Addr       // Unix listeners that are gone: connecting is refused, rather than no such file
+	held    []Addr       // see Hold
 	drivers []*simDriver
 	groups  []*Group // those that Step turns
 }
@@ -58,6 +58,7 @@ func NewNetwork(seed uint64, faults Faults) *Network {
 		dice:   rand.New(rand.NewPCG(seed, 0x7a65726f72696e67)),
 		faults: faults.orDefault(),
 		port:   firstPort - 1,
+		last:   firstFD - 1,
 	}
 }
 
@@ -79,7 +80,7 @@ func (n *Network) time() time.Time {
 func (n *Network) Open() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.open
+	return len(n.sockets)
 }
 
 // Digest is a hash of everything that completed so far, and when: two runs that
@@ -107,9 +108,7 @@ func (n *Network) Heal() {
 	n.faults = Faults{Latency: n.faults.Latency, Jitter: n.faults.Jitter, Buffer: n.faults.Buffer}
 	n.held = nil
 	for _, s := range n.sockets {
-		if s != nil {
-			s.inAfter, s.outAfter = time.Time{}, time.Time{}
-		}
+		s.inAfter, s.outAfter = time.Time{}, time.Time{}
 	}
 	n.changed(nil)
 }
@@ -121,7 +120,7 @@ func (n *Network) Kill(at Addr) int {
 	defer n.mu.Unlock()
 	killed := 0
 	for _, s := range n.sockets {
-		if s != nil && s.state == simConnected && s.peer != nil && s.resetAt.IsZero() && s.touches(at) {
+		if s.state == simConnected && s.peer != nil && s.resetAt.IsZero() && s.touches(at) {
 			n.reset(s)
 			killed++
 		}
@@ -143,9 +142,13 @@ func (n *Network) Hold(at Addr, hold bool) {
 	n.changed(nil)
 }
 
+// stepTime is what a turn costs in simulated time. Were it nothing, reactors
+// that are never idle would keep everything from arriving.
+const stepTime = time.Microsecond
+
 // Step runs one turn of each reactor that has something to do. If none has, it
-// moves the clock to when one will have. It returns false if there is nothing
-// to wait for either.
+// moves the clock to when one will have, or to when something arrives, which
+// somebody might TryRead. It returns false if there is nothing to wait for.
 func (n *Network) Step() bool {
 	now := n.Now()
 	var busy []*Reactor
@@ -162,6 +165,7 @@ func (n *Network) Step() bool {
 	// Any order is possible in reality.
 	n.mu.Lock()
 	n.dice.Shuffle(len(busy), func(i, j int) { busy[i], busy[j] = busy[j], busy[i] })
+	n.clock = n.clock.Add(stepTime)
 	n.mu.Unlock()
 	for _, r := range busy {
 		r.step(now)
@@ -186,8 +190,8 @@ func (r *Reactor) step(now time.Time) {
 	r.stats.publish(&r.tally)
 }
 
-// advance moves the clock to the next timer or completion, and reports whether
-// there is one.
+// advance moves the clock to the next thing that will happen by itself, and
+// reports whether there is one.
 func (n *Network) advance() bool {
 	var next time.Time
 	for _, g := range n.groups {
@@ -196,11 +200,14 @@ func (n *Network) advance() bool {
 			next = earliest(next, r.driver.(*simDriver).next())
 		}
 	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, s := range n.sockets {
+		next = earliest(next, s.nextArrival(n.clock))
+	}
 	if next.IsZero() {
 		return false
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
 	n.clock = next
 	return true
 }

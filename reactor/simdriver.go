@@ -95,7 +95,7 @@ func (d *simDriver) cancel(op *Op) {
 	if s.in != op && s.out != op { // it has completed
 		return
 	}
-	if at := n.readyAt(s, op); !at.IsZero() && !at.After(n.time()) && n.happens(n.faults.LateCancel) {
+	if at := n.readyAt(s, op, n.time()); !at.IsZero() && !at.After(n.time()) && n.happens(n.faults.LateCancel) {
 		if d.perform(s, op); s.in != op && s.out != op {
 			return
 		}
@@ -148,7 +148,8 @@ func (d *simDriver) next() time.Time {
 		return n.time()
 	}
 	var next time.Time
-	d.table.each(func(op *Op) { next = earliest(next, n.readyAt(n.socket(op.FD), op)) })
+	now := n.time()
+	d.table.each(func(op *Op) { next = earliest(next, n.readyAt(n.socket(op.FD), op, now)) })
 	return next
 }
 
@@ -160,7 +161,7 @@ func (d *simDriver) collect(done []completion) []completion {
 	now, before := n.time(), len(d.queue)
 	d.table.each(func(op *Op) {
 		s := n.socket(op.FD)
-		if at := n.readyAt(s, op); !at.IsZero() && !at.After(now) {
+		if at := n.readyAt(s, op, now); !at.IsZero() && !at.After(now) {
 			d.perform(s, op)
 		}
 	})
@@ -180,7 +181,7 @@ func (d *simDriver) collect(done []completion) []completion {
 
 // readyAt is when op, in flight on s, can be performed: zero if that depends on
 // others. It rolls no dice.
-func (n *Network) readyAt(s *simSocket, op *Op) time.Time {
+func (n *Network) readyAt(s *simSocket, op *Op, now time.Time) time.Time {
 	switch {
 	case op != s.in && op != s.out: // it has completed
 		return time.Time{}
@@ -191,12 +192,12 @@ func (n *Network) readyAt(s *simSocket, op *Op) time.Time {
 		if l := n.listening(op.Addr); l != nil && len(l.backlog) >= l.limit {
 			return time.Time{}
 		}
-		return s.outAfter
+		return latest(s.outAfter, now)
 	case op.Kind == OpSend:
 		if n.room(s) <= 0 && gathered(op.Bufs) > 0 {
 			return time.Time{}
 		}
-		return latest(s.outAfter, n.time())
+		return latest(s.outAfter, now)
 	case op.Kind == OpAccept:
 		if len(s.backlog) == 0 {
 			return time.Time{}

@@ -1,6 +1,7 @@
 package reactor
 
 import (
+	"cmp"
 	"math"
 	"net/netip"
 	"slices"
@@ -58,17 +59,21 @@ const (
 
 // socket finds fd, which must be open.
 func (n *Network) socket(fd FD) *simSocket {
-	i := int(fd) - firstFD
-	if i < 0 || i >= len(n.sockets) || n.sockets[i] == nil {
+	i, ok := n.index(fd)
+	if !ok {
 		panic("reactor: a simulated socket is used after it was closed")
 	}
 	return n.sockets[i]
 }
 
+func (n *Network) index(fd FD) (int, bool) {
+	return slices.BinarySearchFunc(n.sockets, fd, func(s *simSocket, fd FD) int { return cmp.Compare(s.fd, fd) })
+}
+
 func (n *Network) newSocket() *simSocket {
-	s := &simSocket{fd: FD(firstFD + len(n.sockets))}
+	n.last++
+	s := &simSocket{fd: n.last}
 	n.sockets = append(n.sockets, s)
-	n.open++
 	return s
 }
 
@@ -98,6 +103,24 @@ func (s *simSocket) readableAt() time.Time {
 		return s.marks[0].at
 	}
 	return earliest(s.resetAt, s.endAt)
+}
+
+// nextArrival is the first time after now that there will be something new to
+// read; zero if there is none.
+func (s *simSocket) nextArrival(now time.Time) time.Time {
+	var next time.Time
+	for _, m := range s.marks {
+		if m.at.After(now) {
+			next = m.at
+			break
+		}
+	}
+	for _, at := range [...]time.Time{s.endAt, s.resetAt} {
+		if at.After(now) {
+			next = earliest(next, at)
+		}
+	}
+	return next
 }
 
 // read moves what has arrived to b. It returns 0 at the end of the stream.
@@ -250,15 +273,15 @@ func (n *Network) close(s *simSocket) {
 		n.end(s)
 		p.peer = nil
 	}
-	n.sockets[s.fd-firstFD] = nil
-	n.open--
+	i, _ := n.index(s.fd)
+	n.sockets = slices.Delete(n.sockets, i, i+1)
 }
 
 // listening finds who a connect to the given address reaches.
 func (n *Network) listening(to Addr) *simSocket {
 	var found *simSocket
 	for _, s := range n.sockets {
-		if s == nil || s.state != simListening || !s.takes(to) {
+		if s.state != simListening || !s.takes(to) {
 			continue
 		}
 		if found == nil || s.local == to { // a listener on this very address goes before a wildcard's
@@ -284,7 +307,7 @@ func (n *Network) bind(at Addr, ipv6Only bool) (Addr, syscall.Errno) {
 		return n.anyPort(at, ipv6Only)
 	}
 	for _, s := range n.sockets {
-		if s == nil || s.state != simListening {
+		if s.state != simListening {
 			continue
 		}
 		us := simSocket{local: at, ipv6Only: ipv6Only}

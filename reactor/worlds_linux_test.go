@@ -1,0 +1,56 @@
+package reactor
+
+import (
+	"os"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// kernelWorlds are the drivers of this system.
+var kernelWorlds = []world{
+	{"epoll", func() *Config { return &Config{Backend: Epoll} }},
+	{"uring", func() *Config { return &Config{Backend: Uring} }},
+}
+
+func TestConformance(t *testing.T) {
+	for _, w := range kernelWorlds {
+		if available(t, w) {
+			runSuite(t, []world{w})
+		}
+	}
+}
+
+// available reports whether w works here. On a machine whose business is to
+// test, io_uring may not be missing.
+func available(t *testing.T, w world) bool {
+	t.Helper()
+	g, err := NewGroup(w.config())
+	if err != nil {
+		if w.name != "uring" || os.Getenv("CI") == "true" {
+			t.Fatalf("%s: %v", w.name, err)
+		}
+		t.Logf("%s is left out: %v", w.name, err)
+		return false
+	}
+	if err := g.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return true
+}
+
+// openFDs counts this process's descriptors.
+func openFDs(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
+}
+
+// peek reports whether octets, or the end, wait to be read on fd.
+func peek(fd FD) bool {
+	n, _, err := unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	return err == nil && n > 0
+}
