@@ -32,13 +32,16 @@ var (
 // connectTo starts a session towards e.
 func (s *Socket) connectTo(e endpoint) (*dialer, error) {
 	c := newSession(s, e.text)
+	if c == nil {
+		return nil, ErrClosed
+	}
 	d := &dialer{host: s, e: e, c: c}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	c.dial = d
 	if !s.opts.Immediate {
 		if !s.attach(c.newPipe(), false) {
 			c.r.Leave()
-			s.sessions.Done()
+			s.delist()
 			return nil, ErrClosed
 		}
 	}

@@ -187,10 +187,15 @@ func (s *Socket) Close() error {
 	s.mu.Lock()
 	if s.closed.Swap(true) {
 		s.mu.Unlock()
-		s.sessions.Wait()
+		if !s.engine.manual {
+			<-s.quiet
+		}
 		return nil
 	}
 	close(s.done)
+	if s.live == 0 {
+		close(s.quiet)
+	}
 	listeners, dialers, local := s.listeners, s.dialers, []*pipe(nil)
 	s.listeners, s.dialers = nil, nil
 	var remote []*session
@@ -226,7 +231,7 @@ func (s *Socket) Close() error {
 
 // finish waits until all connections are over and frees what was not received.
 func (s *Socket) finish() {
-	s.sessions.Wait()
+	<-s.quiet
 	s.mu.Lock()
 	rest := slices.Collect(maps.Keys(s.pipes))
 	s.mu.Unlock()

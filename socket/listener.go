@@ -91,6 +91,10 @@ func (l *listener) accepted(fd reactor.FD) {
 		return
 	}
 	c := newSession(s, l.endpoint)
+	if c == nil {
+		l.r.CloseFD(fd)
+		return
+	}
 	c.from = l
 	c.remote.Store(new(peer.String()))
 	l.mu.Lock()

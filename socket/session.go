@@ -118,8 +118,12 @@ const (
 // errEnded is why a session ends that was asked to.
 var errEnded = errors.New("socket: ended by this side")
 
-// newSession returns a session that waits on a reactor of its own choice.
+// newSession returns a session that waits on a reactor of its own choice, or
+// nil if s is closed.
 func newSession(s *Socket, peer string) *session {
+	if !s.enlist() {
+		return nil
+	}
 	c := &session{host: s, r: s.engine.group.Home(), peer: peer, fd: reactor.NoFD}
 	c.connect.Owner, c.recv.Owner, c.send.Owner = c, c, c
 	c.connect.Kind, c.recv.Kind, c.send.Kind = reactor.OpConnect, reactor.OpRecv, reactor.OpSend
@@ -127,7 +131,6 @@ func newSession(s *Socket, peer string) *session {
 	c.tasks.flush.Run, c.tasks.resume.Run = c.flush, c.resume
 	c.tasks.lost.Run = func(now time.Time) { c.fail(now, *c.tasks.lostErr.Load()) }
 	c.tasks.close.Run = c.closing
-	s.sessions.Add(1)
 	return c
 }
 
@@ -254,6 +257,7 @@ func (c *session) fail(now time.Time, err error) {
 		}
 		return
 	}
+	connecting := c.state == stateConnecting
 	c.state, c.err = stateClosing, err
 	c.ending = c.ending || err == errEnded
 	c.r.StopTimer(&c.clock)
@@ -276,6 +280,9 @@ func (c *session) fail(now time.Time, err error) {
 	}
 	if busy {
 		c.r.Cancel(&c.send)
+	}
+	if connecting {
+		c.r.Cancel(&c.connect)
 	}
 	if c.inflight == 0 {
 		c.finish(now)
@@ -331,6 +338,26 @@ func fatal(err error) bool {
 	return errors.As(err, &broke) || errors.As(err, &refused) || errors.Is(err, zmtp.ErrIncompatible)
 }
 
+// enlist counts a connection, unless the socket is closed.
+func (s *Socket) enlist() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed.Load() {
+		return false
+	}
+	s.live++
+	return true
+}
+
+// delist counts a connection that is over.
+func (s *Socket) delist() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.live--; s.live == 0 && s.closed.Load() {
+		close(s.quiet)
+	}
+}
+
 // over ends the session for good. Reactor thread.
 func (c *session) over() {
 	if c.state == stateOver {
@@ -343,7 +370,7 @@ func (c *session) over() {
 	c.r.StopTimer(&c.linger)
 	c.r.Leave()
 	c.host.sessionOver(c)
-	c.host.sessions.Done()
+	c.host.delist()
 }
 
 // sever ends the session for good. Any goroutine.

@@ -57,7 +57,8 @@ type Socket struct {
 	dialers   map[string][]*dialer
 	names     map[string]struct{} // bound inproc names
 	forget    []*pipe             // detached; under sendMu
-	sessions  sync.WaitGroup      // connections that are not over yet
+	live      int                 // connections that are not over yet
+	quiet     chan struct{}       // closed when closed and live is 0
 	changed   chan struct{}       // closed and replaced when peers come and go
 	events    eventHub
 }
@@ -81,6 +82,7 @@ func New(t Type, opts *Options) (*Socket, error) {
 		typ: t, opts: o, engine: o.Engine,
 		parts:     make([][]byte, 0, 8),
 		done:      make(chan struct{}),
+		quiet:     make(chan struct{}),
 		pipes:     make(map[*pipe]struct{}),
 		listeners: make(map[string]*listener),
 		dialers:   make(map[string][]*dialer),
