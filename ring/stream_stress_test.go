@@ -148,3 +148,67 @@ func (c *streamConsumer) gather() {
 		c.cut = nil
 	}
 }
+
+// TestStreamSeal has the producer publish a chunk's last message and seal it
+// in one breath, while the consumer looks at that very chunk: were next and
+// published looked at in the wrong order, the message would be skipped.
+func TestStreamSeal(t *testing.T) {
+	t.Run("peek", func(t *testing.T) {
+		sealStress(t, func(s *Stream, got uint64) uint64 {
+			octets, _ := s.Peek()
+			for ; len(octets) > 0; got++ {
+				octets = octets[takeTestMessage(t, octets, got):]
+			}
+			s.AdvanceAll()
+			return got
+		})
+	})
+	t.Run("gather", func(t *testing.T) {
+		bufs := make([][]byte, 0, 4)
+		sealStress(t, func(s *Stream, got uint64) uint64 {
+			n := 0
+			for _, octets := range s.Gather(bufs, cap(bufs)) {
+				n += len(octets)
+				for ; len(octets) > 0; got++ {
+					octets = octets[takeTestMessage(t, octets, got):]
+				}
+			}
+			s.Shipped(n)
+			return got
+		})
+	})
+}
+
+// sealStress runs a producer that commits two messages to a chunk and appends
+// one behind it, against a consumer that returns how many it has got.
+func sealStress(t *testing.T, consume func(s *Stream, got uint64) uint64) {
+	noLeak(t)
+	messages := uint64(99_999)
+	if testing.Short() {
+		messages = 9_999
+	}
+	var s Stream
+	var producer sync.WaitGroup
+	producer.Go(func() {
+		for i := uint64(0); i < messages; i += 3 {
+			buf, n := NewBuf(1024), testSize(i+2)
+			putTestMessage(buf.Data[:n], i+2)
+			for s.Full(3) {
+				yield()
+			}
+			commitMessage(&s, i)
+			octets := s.Reserve(testSize(i + 1))
+			putTestMessage(octets, i+1)
+			s.Commit(len(octets))
+			s.Append(buf, buf.Data[:n], 1)
+		}
+	})
+	for got := uint64(0); got < messages; {
+		before := got
+		if got = consume(&s, got); got == before && !s.Credit() {
+			yield()
+		}
+	}
+	producer.Wait()
+	s.Discard()
+}

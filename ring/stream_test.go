@@ -96,6 +96,22 @@ func TestStreamReserve(t *testing.T) {
 	}
 }
 
+// TestStreamFillsChunks checks that a chunk takes as many messages as fit.
+func TestStreamFillsChunks(t *testing.T) {
+	noLeak(t)
+	var s Stream
+	defer s.Discard()
+	before := LiveBufs()
+	for i := range 2 * minChunk / 512 {
+		s.Commit(len(s.Reserve(512)))
+		if got, want := LiveBufs()-before, 1+i/(minChunk/512); got != want {
+			t.Fatalf("%d messages of 512 octets take %d chunks, want %d", i+1, got, want)
+		}
+		s.Peek()
+		s.Credit()
+	}
+}
+
 func TestStreamCounts(t *testing.T) {
 	noLeak(t)
 	var s Stream
@@ -370,11 +386,19 @@ func TestStreamDiscard(t *testing.T) {
 			t.Errorf("state %d: %d queued, %d of %d consumed, Full = %v",
 				state, s.Queued(), s.Consumed(), s.Written(), s.Full(1))
 		}
+		var other Stream // has the chunks that s gave back
+		for i := range uint64(4) {
+			appendMessages(&other, i, 1)
+		}
+		if octets, _ := s.Peek(); len(octets) != 0 {
+			t.Errorf("state %d: %d octets wait", state, len(octets))
+		}
 		commitMessage(&s, 7)
 		octets, _ := s.Peek()
 		takeTestMessage(t, octets, 7)
 		s.AdvanceAll()
 		s.Discard()
+		other.Discard()
 	}
 }
 
