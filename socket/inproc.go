@@ -113,6 +113,7 @@ func (s *Socket) met(p *pipe, identity []byte) {
 	}
 	s.unlockBoth()
 	s.sending.wake()
+	s.receiving.wake() // to look at the pipe and so arm its bell
 	s.peersChanged()
 }
 

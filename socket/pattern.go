@@ -38,7 +38,7 @@ type pattern interface {
 	canRecv() bool
 
 	joint() bool
-	// close gives back memory. Nothing is called afterwards.
+	// close gives back memory, once all pipes are detached.
 	close()
 }
 
@@ -79,7 +79,6 @@ type bystander struct{}
 
 func (bystander) connected(*pipe)     {}
 func (bystander) disconnected(*pipe)  {}
-func (bystander) readable(*pipe)      {}
 func (bystander) writable(*pipe)      {}
 func (bystander) send([][]byte) error { return ErrNotSupported }
 func (bystander) recv(*Message) error { return ErrNotSupported }

@@ -20,7 +20,7 @@ type req struct {
 	lb    lb
 	fq    fq
 	state reqState
-	peer  *pipe // has the last request; nil if ready, or failed and gone
+	peer  *pipe // has the request; nil if ready, or if failed and it is gone
 
 	correlate, relaxed, probe bool
 
@@ -74,9 +74,7 @@ func (s *req) disconnected(p *pipe) {
 // lost. libzmq waits on and takes the next reply from anybody
 // (req_t::xpipe_terminated); an error is better than that, and than waiting for ever.
 func (s *req) fail() {
-	if s.state == reqWaiting {
-		s.state = reqFailed
-	}
+	s.state = reqFailed
 }
 
 func (s *req) connected(p *pipe) {

@@ -15,7 +15,7 @@ import (
 type router struct {
 	bystander
 	fq    fq
-	peers map[string]*pipe // by routing id; invariant: peers[id].routingID == id
+	peers map[string]*pipe // by routing id; invariant: string(peers[id].routingID) == id
 	next  uint32           // of the names given out
 
 	mandatory, handover, probe bool
@@ -32,7 +32,7 @@ func newRouter(o *Options, start uint32) *router {
 	}
 }
 
-func (s *router) attach(p *pipe) {}
+func (s *router) attach(*pipe) {}
 
 func (s *router) detach(p *pipe) {
 	s.forget(p)
@@ -52,16 +52,20 @@ func (s *router) connected(p *pipe) {
 		}
 		return
 	}
-	id := slices.Clone(p.identity)
-	if holder := s.peers[string(id)]; holder != nil && holder != p {
-		if !s.handover {
-			s.ignore(p)
-			return
-		}
+	switch holder := s.peers[string(p.identity)]; {
+	case holder == nil || holder == p:
+	case holder.gone():
+		// It has made way, though what it sent is not all received yet: that
+		// comes under the name that its successor has now. With libzmq a peer
+		// that is back too soon is ignored.
+	case s.handover:
 		s.evict(holder)
+	default:
+		s.ignore(p)
+		return
 	}
 	s.forget(p)
-	s.name(p, id)
+	s.name(p, slices.Clone(p.identity))
 }
 
 // ignore leaves p connected and unheard, for good. It came with a routing id

@@ -55,7 +55,7 @@ type xpub struct {
 	// peers asked for, subs what was applied.
 	manual bool
 	asked  trie
-	last   uint64
+	last   uint64 // 0 is nobody
 }
 
 func newXPub(o *Options) *xpub {
@@ -238,11 +238,11 @@ func (s *xpub) recv(m *Message) error {
 }
 
 // setSubscription subscribes the peer that the message received last came from,
-// or ends its subscription. Without XPubManual, or if the peer is gone, it does
-// nothing.
+// or ends its subscription. If that is gone, or nobody because the XPUB is not
+// manual, it does nothing.
 func (s *xpub) setSubscription(topic []byte, cancel bool) {
 	p := s.dist.numbered(s.last)
-	if !s.manual || p == nil {
+	if p == nil {
 		return
 	}
 	if cancel {

@@ -1,0 +1,306 @@
+package socket
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+// TestPubDelivers compares whom random messages get to with a search through
+// all subscriptions.
+func TestPubDelivers(t *testing.T) {
+	for seed := range uint64(20) {
+		for _, invert := range []bool{false, true} {
+			deliver(t, seed, invert)
+		}
+	}
+}
+
+func deliver(t *testing.T, seed uint64, invert bool) {
+	rng := rand.New(rand.NewPCG(seed, 0))
+	r := newRig(t, TypePub, &Options{InvertMatching: invert})
+	defer r.close()
+	subs := make(map[*testPeer]map[string]bool)
+	for i := range 6 {
+		p := r.peer(fmt.Sprint(i), "", 0, true)
+		p.held = true
+		subs[p] = make(map[string]bool)
+	}
+	word := func() string { return topicOf(byte(rng.Uint32())) }
+	m := newMessage()
+	defer m.Release()
+	for range 300 {
+		p := r.peers[rng.IntN(len(r.peers))]
+		switch what := rng.IntN(40); {
+		case what == 0 && !p.lost:
+			p.lose()
+			delete(subs, p)
+		case what < 15 && !p.lost:
+			topic := word()
+			p.far.write(nil, [][]byte{append([]byte{subscribeOctet}, topic...)})
+			subs[p][topic] = true
+		case what < 20 && !p.lost:
+			topic := word()
+			p.far.write(nil, [][]byte{append([]byte{cancelOctet}, topic...)})
+			delete(subs[p], topic)
+		default:
+			body := word()
+			if err := r.pat.send([][]byte{[]byte(body), []byte("second")}); err != nil {
+				t.Fatal(err)
+			}
+			for p, topics := range subs {
+				want := false
+				for topic := range topics {
+					want = want || strings.HasPrefix(body, topic)
+				}
+				got := p.far.read(m)
+				if got != (want != invert) || got && (m.Len() != 2 || string(m.Frame(0)) != body) || p.far.read(m) {
+					t.Fatalf("seed %d: %q to a subscriber of %v: got %v", seed, body, topics, got)
+				}
+			}
+		}
+		r.pump()
+	}
+}
+
+// TestPubToMany sends to ten thousand subscribers of the same topic.
+func TestPubToMany(t *testing.T) {
+	const count = 10_000
+	r := newRig(t, TypePub, new(Options))
+	for range count {
+		p := r.peer("", "", 0, true)
+		p.held = true
+		p.far.write(nil, [][]byte{{subscribeOctet}})
+	}
+	r.pump()
+	small, large := []byte("small"), bytes.Repeat([]byte("large"), 1000)
+	for _, body := range [][]byte{small, large} {
+		if err := r.pat.send([][]byte{body}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := newMessage()
+	for i, p := range r.peers {
+		for _, body := range [][]byte{small, large} {
+			if !p.far.read(m) || !bytes.Equal(m.Frame(0), body) {
+				t.Fatalf("subscriber %d did not get the message", i)
+			}
+		}
+	}
+	m.Release()
+	r.close()
+}
+
+// TestPatternsGiveBackMemory: one huge message, or a huge envelope, does not
+// leave its size behind.
+func TestPatternsGiveBackMemory(t *testing.T) {
+	r := newRig(t, TypePub, new(Options))
+	r.do("peers a b")
+	r.do("a -> +")
+	r.do("b -> +")
+	for _, size := range []int{keepOctets / 2, keepOctets + 1} {
+		if err := r.pat.send([][]byte{make([]byte, size)}); err != nil {
+			t.Fatal(err)
+		}
+		if kept := r.pat.(*pub).dist.wire.buf != nil; kept != (size <= keepOctets) {
+			t.Errorf("%d octets: kept is %v", size, kept)
+		}
+	}
+	r.close()
+
+	r = newRig(t, TypeRep, new(Options))
+	p := r.peer("a", "", 0, true)
+	small := [][]byte{[]byte("id"), nil, []byte("body")}
+	large := [][]byte{make([]byte, 2*keepOctets), nil, []byte("body")}
+	for i := range large[0] {
+		large[0][i] = 'x'
+	}
+	long := make([][]byte, 0, keepOctets)
+	for range 10_000 {
+		long = append(long, []byte("id"))
+	}
+	long = append(long, nil, []byte("body"))
+	for _, request := range [][][]byte{small, large, small, long, small} {
+		p.far.write(nil, request)
+		r.do("recv")
+		want := len(request) - 1
+		if s := r.pat.(*rep); len(s.envelope) != want || string(s.envelope[0]) != string(request[0]) {
+			t.Errorf("an envelope of %d frames, want %d", len(s.envelope), want)
+		}
+		r.do("send reply")
+	}
+	if s := r.pat.(*rep); cap(s.octets) > keepOctets || cap(s.envelope) > keepOctets/16 {
+		t.Errorf("%d octets, %d frames are kept for an envelope of 2", cap(s.octets), cap(s.envelope))
+	}
+	r.close()
+}
+
+// TestXPubStopsReading: a user who does not receive must not make an XPUB grow
+// for ever. Subscribers are read no further, and nothing is lost.
+func TestXPubStopsReading(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		size, sent int
+		held       int // notices at which it stops
+	}{
+		{"messages", 4, maxNotices + 3000, maxNotices},
+		{"octets", 1 << 20, 20, 16},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, TypeXPub, new(Options))
+			defer r.close()
+			p := r.peer("a", "", -1, true)
+			for i := range c.sent {
+				body := make([]byte, c.size)
+				binary.BigEndian.PutUint32(body, uint32(i)|1<<31)
+				p.far.write(nil, [][]byte{body})
+			}
+			r.pump()
+			x := r.pat.(*xpub)
+			if n := x.notices.Queued(); n != c.held {
+				t.Fatalf("%d notices wait, want %d", n, c.held)
+			}
+			m := newMessage()
+			defer m.Release()
+			for i := range c.sent {
+				if i == c.held/2-1 && x.notices.Queued() != c.held/2+1 {
+					t.Errorf("it reads on before half is received: %d wait", x.notices.Queued())
+				}
+				if err := r.pat.recv(m); err != nil || binary.BigEndian.Uint32(m.Frame(0)) != uint32(i)|1<<31 {
+					t.Fatalf("message %d: %v", i, err)
+				}
+			}
+			if x.canRecv() || x.octets != 0 || x.stalled {
+				t.Errorf("at the end: %d octets, stalled %v", x.octets, x.stalled)
+			}
+		})
+	}
+}
+
+// TestUnheardAreRead: what nobody will receive is read all the same, or the pipe
+// of a peer that leaves would never be empty and so never detached.
+func TestUnheardAreRead(t *testing.T) {
+	for _, c := range []struct{ setup, who string }{
+		{"new PUSH|peer a early=x", "a"},
+		{"new PUB|peer a early=x", "a"},
+		{"new PAIR|peers a|peer b early=x", "b"},
+		{"new ROUTER|peer a id=X|peer b id=X early=x", "b"},
+	} {
+		r := &rig{t: t}
+		for line := range strings.SplitSeq(c.setup, "|") {
+			r.do(line)
+		}
+		p := r.find(c.who)
+		if p.near.waiting() {
+			t.Errorf("%s: what came early waits for ever", c.setup)
+		}
+		r.do(c.who + " -> y")
+		if p.near.waiting() {
+			t.Errorf("%s: what comes now waits for ever", c.setup)
+		}
+		r.close()
+	}
+}
+
+// TestXPubStalledPeerLeaves: the subscriptions that were not read before the
+// peer left do not count, those that were end.
+func TestXPubStalledPeerLeaves(t *testing.T) {
+	r := newRig(t, TypeXPub, new(Options))
+	defer r.close()
+	p := r.peer("a", "", -1, true)
+	topic := func(i int) []byte { return fmt.Appendf(nil, "\x01%d", i) }
+	for i := range maxNotices + 10 {
+		p.far.write(nil, [][]byte{topic(i)})
+	}
+	r.pump()
+	p.lose()
+	m := newMessage()
+	defer m.Release()
+	balance := make(map[string]int)
+	for r.pat.recv(m) == nil {
+		if m.Frame(0)[0] == subscribeOctet {
+			balance[string(m.Frame(0)[1:])]++
+		} else {
+			balance[string(m.Frame(0)[1:])]--
+		}
+	}
+	if len(balance) != maxNotices {
+		t.Errorf("told of %d topics, want %d", len(balance), maxNotices)
+	}
+	for topic, n := range balance {
+		if n != 0 {
+			t.Fatalf("topic %s: %d more subscriptions than ends", topic, n)
+		}
+	}
+}
+
+// TestPubMaxTopics: a peer at the limit may still do what it could, and one
+// topic more ends its connection.
+func TestPubMaxTopics(t *testing.T) {
+	r := newRig(t, TypePub, new(Options))
+	defer r.close()
+	p := r.peer("a", "", 0, true)
+	do := func(line, want string) {
+		t.Helper()
+		if got := r.do(line); got != want {
+			t.Errorf("%s: got %q, want %q", line, got, want)
+		}
+	}
+	do("a -> +A", "")
+	// As good as a million topics: nothing looks at them until p leaves.
+	subs := &r.pat.(*pub).subs
+	own := subs.held[p.near]
+	subs.held[p.near] = append(own, make([]*node, maxTopics-1)...)
+	do("a -> +B", "a killed\n")
+	do("send B", "")
+	do("send A", "a <- A\n")
+	subs.held[p.near] = own
+	do("a -> +B", "")
+	do("send B", "a <- B\n")
+}
+
+// TestSubscriptionsCount: the pipe knows how many topics it is subscribed to,
+// by which WaitPeers tells subscribers from others.
+func TestSubscriptionsCount(t *testing.T) {
+	r := newRig(t, TypeXPub, new(Options))
+	p := r.peer("a", "", 0, true)
+	for _, step := range []struct {
+		frame string
+		want  int
+	}{{"+A", 1}, {"+A", 1}, {"+", 2}, {"-B", 2}, {"-A", 1}, {"hello", 1}, {"-", 0}} {
+		r.do("a -> " + step.frame)
+		if p.near.subscriptions != step.want {
+			t.Errorf("after %s: %d subscriptions, want %d", step.frame, p.near.subscriptions, step.want)
+		}
+	}
+	r.close()
+
+	r = newRig(t, TypeXPub, &Options{XPubManual: true})
+	p = r.peer("a", "", 0, true)
+	r.do("a -> +A")
+	r.do("recv")
+	if p.near.subscriptions != 0 {
+		t.Errorf("%d subscriptions before one is applied", p.near.subscriptions)
+	}
+	r.do("apply X")
+	if p.near.subscriptions != 1 {
+		t.Errorf("%d subscriptions after one is applied", p.near.subscriptions)
+	}
+	r.close()
+}
+
+// TestOptionsAreCopied: the welcome message is the caller's to change.
+func TestOptionsAreCopied(t *testing.T) {
+	o := &Options{XPubWelcome: []byte("hello")}
+	r := newRig(t, TypeXPub, o)
+	o.XPubWelcome[0] = 'j'
+	r.peer("a", "", 0, true)
+	r.pump()
+	if got := r.out.String(); got != "a <- hello\n" {
+		t.Errorf("got %q", got)
+	}
+	r.close()
+}
