@@ -1300,8 +1300,7 @@ func testTryWriting(t *testing.T, h *rig) {
 			recv.start()
 		}
 	}
-	h.submit(recv)
-	byOp := 0
+	byOp := 0 // nobody reads before the first
 	for rest := want; len(rest) > 0; {
 		n, err := h.r.TryWrite(near, [][]byte{rest[:min(len(rest), 10_000)]})
 		rest = rest[n:]
@@ -1309,12 +1308,14 @@ func testTryWriting(t *testing.T, h *rig) {
 			send := h.call(OpSend, near)
 			send.Bufs = [][]byte{rest[:min(len(rest), 3000)]}
 			h.submit(send)
+			if byOp++; byOp == 1 {
+				h.submit(recv)
+			}
 			res := send.next()
 			if res.n <= 0 {
 				t.Fatalf("send: %d", res.n)
 			}
 			rest = rest[res.n:]
-			byOp++
 		} else if err != nil {
 			t.Fatal(err)
 		}
@@ -1322,9 +1323,6 @@ func testTryWriting(t *testing.T, h *rig) {
 	h.until("all octets", func() bool { return len(recv.got) > 0 && got.Len() == count })
 	if !bytes.Equal(got.Bytes(), want) {
 		t.Error("octets were changed")
-	}
-	if byOp == 0 {
-		t.Error("no write ever found the socket full: the test shows nothing")
 	}
 }
 
