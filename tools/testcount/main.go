@@ -3,9 +3,9 @@
 //
 //	N passed, N failed
 //
-// Its arguments are go test's. With -backends before them, a package that
-// depends on the reactor is tested twice, on each backend, by way of
-// ZERORING_BACKEND; the others once.
+// Its arguments are go test's. With -backends before them, a package whose
+// tests link the reactor is tested once on each backend that works here, by way
+// of ZERORING_BACKEND; the others once.
 package main
 
 import (
@@ -16,12 +16,14 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+
+	"github.com/zeroring/zeroring/reactor"
 )
 
 func main() {
 	args := os.Args[1:]
 	t := newTally(os.Stdout)
-	for _, p := range plan(args) {
+	for _, p := range plan(args, backends) {
 		if err := t.run(p); err != nil {
 			fmt.Fprintln(os.Stderr, "testcount:", err)
 			t.failed++
@@ -40,7 +42,7 @@ type pass struct {
 }
 
 // plan says which runs of go test args ask for.
-func plan(args []string) []pass {
+func plan(args []string, backends func() []string) []pass {
 	if len(args) == 0 || args[0] != "-backends" {
 		return []pass{{args: args}}
 	}
@@ -56,11 +58,32 @@ func plan(args []string) []pass {
 		passes = append(passes, pass{args: append(flags[:len(flags):len(flags)], others...)})
 	}
 	if len(users) > 0 {
-		for _, backend := range []string{"epoll", "uring"} {
+		for _, backend := range backends() {
 			passes = append(passes, pass{backend, append(flags[:len(flags):len(flags)], users...)})
 		}
 	}
 	return passes
+}
+
+// backends are those that work here. What does not is said once, loudly, and
+// not tested: every test of it would fail for the one reason.
+func backends() []string {
+	var names []string
+	for _, b := range []struct {
+		name string
+		kind reactor.Kind
+	}{{"epoll", reactor.Epoll}, {"uring", reactor.Uring}} {
+		g, err := reactor.NewGroup(&reactor.Config{Reactors: 1, Backend: b.kind})
+		if err != nil {
+			fmt.Printf("NOT TESTED on %s: %v\n", b.name, err)
+			continue
+		}
+		names = append(names, b.name)
+		if err := g.Close(); err != nil {
+			fmt.Printf("%s: %v\n", b.name, err)
+		}
+	}
+	return names
 }
 
 // split parts flags from package patterns. Flags here are written with an

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -147,5 +148,28 @@ func TestSplit(t *testing.T) {
 	}
 	if want := []string{"./ring", "./socket/..."}; !slices.Equal(patterns, want) {
 		t.Errorf("patterns %q, want %q", patterns, want)
+	}
+}
+
+// TestPlan plans over this repository: ring does not link the reactor, reactor
+// does.
+func TestPlan(t *testing.T) {
+	const module = "github.com/zeroring/zeroring/"
+	both := func() []string { return []string{"epoll", "uring"} }
+	for _, tt := range []struct {
+		args []string
+		want []pass
+	}{
+		{[]string{"-v", "./x"}, []pass{{"", []string{"-v", "./x"}}}},
+		{[]string{"-backends", "-v", module + "ring"}, []pass{{"", []string{"-v", module + "ring"}}}},
+		{[]string{"-backends", module + "reactor", "-v", module + "ring"}, []pass{
+			{"", []string{"-v", module + "ring"}},
+			{"epoll", []string{"-v", module + "reactor"}},
+			{"uring", []string{"-v", module + "reactor"}},
+		}},
+	} {
+		if got := plan(tt.args, both); !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("plan(%q) = %q, want %q", tt.args, got, tt.want)
+		}
 	}
 }
