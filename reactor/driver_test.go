@@ -610,11 +610,10 @@ func testSendWaits(t *testing.T, h *rig) {
 		send := h.send(near, "tail")
 		h.submit(send)
 		send.idle()
-		h.readAll(far, total)
-		send.want(4)
-		if got := h.readAll(far, 4); got != "tail" {
-			t.Errorf("got %q, want tail", got)
+		if got := h.readAll(far, total+4); !strings.HasSuffix(got, "\x00tail") || len(got) != total+4 {
+			t.Errorf("got %d octets that end in %q, want %d and tail", len(got), got[max(0, len(got)-4):], total+4)
 		}
+		send.want(4)
 	}
 }
 
