@@ -1,3 +1,7 @@
+//go:build !race
+
+// The race detector makes sync.Pool drop things, so that pooled memory is made anew.
+
 package socket
 
 import (
