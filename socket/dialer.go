@@ -127,7 +127,7 @@ func (d *dialer) retry(now time.Time, wasUp bool) {
 		d.wait = o.ReconnectInterval
 	}
 	// The upper half: no thundering herd, and no attempt right away either.
-	wait := d.wait/2 + time.Duration(uint64(d.wait/2)*uint64(random())>>32)
+	wait := d.wait/2 + time.Duration(uint64(d.wait/2)*uint64(d.host.engine.random())>>32)
 	d.wait = min(2*d.wait, o.ReconnectMax)
 	d.host.events.emit(Event{Kind: EventRetrying, Endpoint: d.e.text, Wait: wait})
 	d.c.r.StartTimer(&d.c.clock, now.Add(wait))

@@ -220,7 +220,9 @@ func (s *Socket) Close() error {
 	for _, p := range local {
 		p.leave()
 	}
-	for _, c := range remote {
+	// In the order they were made: a simulation must not depend on a map's.
+	slices.SortFunc(remote, func(a, b *session) int { return a.serial - b.serial })
+	for _, c := range slices.Compact(remote) {
 		c.closeWithin(s.opts.Linger)
 	}
 	if !s.engine.manual {

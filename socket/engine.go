@@ -38,6 +38,10 @@ type EngineOptions struct {
 	// one of their own have to say. Zero means slog.Default.
 	Logger *slog.Logger
 
+	// Seed makes what is drawn at random, such as the jitter of reconnecting,
+	// the same in each run. Zero draws it anew.
+	Seed uint64
+
 	// Network is a simulated network to run on, for tests, which call its Step
 	// and Try methods only. With NetworkRuns, reactors run by themselves.
 	Network     *reactor.Network
@@ -58,6 +62,7 @@ type Engine struct {
 	manual bool
 
 	mu      sync.Mutex
+	dice    *rand.Rand // the shell's; state machines are handed numbers
 	sockets map[*Socket]struct{}
 	closed  bool
 	inproc  map[string]*Socket // who bound which name
@@ -91,6 +96,7 @@ func NewEngine(opts *EngineOptions) (*Engine, error) {
 	}
 	e := &Engine{
 		group: group, log: o.Logger, spin: orDefault(o.Spin, defaultSpin),
+		dice:    rand.New(rand.NewPCG(seed(o.Seed), 0)),
 		sockets: make(map[*Socket]struct{}),
 		inproc:  make(map[string]*Socket),
 		pending: make(map[string][]*pipe),
@@ -158,5 +164,17 @@ func (e *Engine) remove(s *Socket) {
 // Errors of inproc names.
 var errNameTaken = errors.New("name is bound already")
 
-// random is where the shell takes its dice from; patterns are given them.
-func random() uint32 { return rand.Uint32() }
+// seed is what was asked for, or a random one.
+func seed(asked uint64) uint64 {
+	if asked != 0 {
+		return asked
+	}
+	return rand.Uint64()
+}
+
+// random throws the engine's dice.
+func (e *Engine) random() uint32 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.dice.Uint32()
+}

@@ -166,7 +166,7 @@ func (s *Socket) bindIPC(e endpoint) (*listener, error) {
 	path, remove := e.path, e.path
 	switch {
 	case path == "*" && s.engine.manual:
-		path, remove = fmt.Sprintf("@sim-%d", random()), ""
+		path, remove = fmt.Sprintf("@sim-%d", s.engine.random()), ""
 	case path == "*":
 		dir, err := os.MkdirTemp("", "zeroring")
 		if err != nil {

@@ -34,6 +34,7 @@ type session struct {
 	r      *reactor.Reactor
 	dial   *dialer // nil if accepted
 	from   *listener
+	serial int // the host's count of connections, for an order among them
 	p      *pipe
 	peer   string                 // the endpoint as events and errors name it
 	remote atomic.Pointer[string] // the address at the other end
@@ -121,10 +122,11 @@ var errEnded = errors.New("socket: ended by this side")
 // newSession returns a session that waits on a reactor of its own choice, or
 // nil if s is closed.
 func newSession(s *Socket, peer string) *session {
-	if !s.enlist() {
+	serial := s.enlist()
+	if serial == 0 {
 		return nil
 	}
-	c := &session{host: s, r: s.engine.group.Home(), peer: peer, fd: reactor.NoFD}
+	c := &session{host: s, serial: serial, r: s.engine.group.Home(), peer: peer, fd: reactor.NoFD}
 	c.connect.Owner, c.recv.Owner, c.send.Owner = c, c, c
 	c.connect.Kind, c.recv.Kind, c.send.Kind = reactor.OpConnect, reactor.OpRecv, reactor.OpSend
 	c.clock.Fire, c.nap.Fire, c.lease.Fire, c.linger.Fire = c.tick, c.flush, c.checkLease, c.closing
@@ -338,15 +340,17 @@ func fatal(err error) bool {
 	return errors.As(err, &broke) || errors.As(err, &refused) || errors.Is(err, zmtp.ErrIncompatible)
 }
 
-// enlist counts a connection, unless the socket is closed.
-func (s *Socket) enlist() bool {
+// enlist counts a connection and returns its number, or 0 if the socket is
+// closed.
+func (s *Socket) enlist() (serial int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed.Load() {
-		return false
+		return 0
 	}
 	s.live++
-	return true
+	s.serial++
+	return s.serial
 }
 
 // delist counts a connection that is over.

@@ -58,6 +58,7 @@ type Socket struct {
 	names     map[string]struct{} // bound inproc names
 	forget    []*pipe             // detached; under sendMu
 	live      int                 // connections that are not over yet
+	serial    int                 // connections there ever were
 	quiet     chan struct{}       // closed when closed and live is 0
 	changed   chan struct{}       // closed and replaced when peers come and go
 	events    eventHub
@@ -94,7 +95,7 @@ func New(t Type, opts *Options) (*Socket, error) {
 	if err := s.zmtp.Check(); err != nil {
 		return nil, err
 	}
-	s.pat = newPattern(t, &s.opts, random())
+	s.pat = newPattern(t, &s.opts, o.Engine.random())
 	s.recvMu = &s.ownRecvMu
 	if s.pat.joint() {
 		s.recvMu = &s.sendMu
