@@ -9,39 +9,42 @@ import (
 	"testing"
 )
 
+// rounds are what a message, or one each way, takes with each pattern.
+var rounds = []struct {
+	name  string
+	typ   Type
+	opts  Options
+	setup string // commands of the transcripts, separated by a bar
+	head  [][]byte
+	round func(r *round)
+}{
+	{"PUSH", TypePush, Options{}, "peers a b", nil, func(r *round) { r.send(); r.send(); r.taken(0); r.taken(1) }},
+	{"PULL", TypePull, Options{}, "peers a b", nil, func(r *round) { r.give(0); r.give(1); r.recv(); r.recv() }},
+	{"PAIR", TypePair, Options{}, "peers a", nil, func(r *round) { r.send(); r.taken(0); r.give(0); r.recv() }},
+	{"DEALER", TypeDealer, Options{}, "peers a", nil, func(r *round) { r.send(); r.taken(0); r.give(0); r.recv() }},
+	{"REQ", TypeReq, Options{}, "peers a", [][]byte{nil}, func(r *round) { r.send(); r.taken(0); r.give(0); r.recv() }},
+	{"REP", TypeRep, Options{}, "peers a", [][]byte{[]byte("id"), nil}, func(r *round) { r.give(0); r.recv(); r.send(); r.taken(0) }},
+	{"ROUTER", TypeRouter, Options{}, "peer a id=A", nil, func(r *round) { r.give(0); r.recv(); r.sendTo("A"); r.taken(0) }},
+	{"PUB", TypePub, Options{}, "peers a b c|a -> +|b -> +", nil, func(r *round) { r.send(); r.taken(0); r.taken(1) }},
+	{"PUB to one", TypePub, Options{}, "peers a b|a -> +to|b -> +other", nil, func(r *round) { r.send(); r.taken(0) }},
+	{"PUB several topics", TypePub, Options{}, "peers a b c|a -> +|a -> +to|b -> +top|c -> +topic", nil,
+		func(r *round) { r.send(); r.taken(0); r.taken(1); r.taken(2) }},
+	{"PUB inverted", TypePub, Options{InvertMatching: true}, "peers a b c|a -> +topic", nil,
+		func(r *round) { r.send(); r.taken(1); r.taken(2) }},
+	{"PUB no drop", TypePub, Options{XPubNoDrop: true}, "peers a b|a -> +|b -> +", nil,
+		func(r *round) { r.send(); r.taken(0); r.taken(1) }},
+	{"XPUB", TypeXPub, Options{}, "peers a|a -> +|recv", nil, func(r *round) { r.send(); r.taken(0); r.give(0); r.recv() }},
+	{"XPUB manual", TypeXPub, Options{XPubManual: true}, "peers a|a -> +|recv|apply T", nil, func(r *round) { r.give(0); r.recv() }},
+	{"SUB", TypeSub, Options{}, "peers a|subscribe to", nil, func(r *round) { r.give(0); r.recv() }},
+	{"XSUB", TypeXSub, Options{}, "peers a b", nil, func(r *round) { r.give(0); r.recv(); r.send(); r.taken(0); r.taken(1) }},
+}
+
 // TestPatternsDoNotAllocate holds every pattern to no allocation for a message,
 // in both directions, in steady state, for messages that are copied and for
 // messages that are shared.
 func TestPatternsDoNotAllocate(t *testing.T) {
-	for _, c := range []struct {
-		name  string
-		typ   Type
-		opts  Options
-		setup string // commands of the transcripts, separated by a bar
-		head  [][]byte
-		// round is what one message each way takes.
-		round func(r *round)
-	}{
-		{"PUSH", TypePush, Options{}, "peers a b", nil, func(r *round) { r.send(); r.send(); r.taken(0); r.taken(1) }},
-		{"PULL", TypePull, Options{}, "peers a b", nil, func(r *round) { r.give(0); r.give(1); r.recv(); r.recv() }},
-		{"PAIR", TypePair, Options{}, "peers a", nil, func(r *round) { r.send(); r.taken(0); r.give(0); r.recv() }},
-		{"DEALER", TypeDealer, Options{}, "peers a", nil, func(r *round) { r.send(); r.taken(0); r.give(0); r.recv() }},
-		{"REQ", TypeReq, Options{}, "peers a", [][]byte{nil}, func(r *round) { r.send(); r.taken(0); r.give(0); r.recv() }},
-		{"REP", TypeRep, Options{}, "peers a", [][]byte{[]byte("id"), nil}, func(r *round) { r.give(0); r.recv(); r.send(); r.taken(0) }},
-		{"ROUTER", TypeRouter, Options{}, "peer a id=A", nil, func(r *round) { r.give(0); r.recv(); r.sendTo("A"); r.taken(0) }},
-		{"PUB", TypePub, Options{}, "peers a b c|a -> +|b -> +", nil, func(r *round) { r.send(); r.taken(0); r.taken(1) }},
-		{"PUB to one", TypePub, Options{}, "peers a b|a -> +to|b -> +other", nil, func(r *round) { r.send(); r.taken(0) }},
-		{"PUB several topics", TypePub, Options{}, "peers a b c|a -> +|a -> +to|b -> +top|c -> +topic", nil,
-			func(r *round) { r.send(); r.taken(0); r.taken(1); r.taken(2) }},
-		{"PUB inverted", TypePub, Options{InvertMatching: true}, "peers a b c|a -> +topic", nil,
-			func(r *round) { r.send(); r.taken(1); r.taken(2) }},
-		{"PUB no drop", TypePub, Options{XPubNoDrop: true}, "peers a b|a -> +|b -> +", nil,
-			func(r *round) { r.send(); r.taken(0); r.taken(1) }},
-		{"XPUB", TypeXPub, Options{}, "peers a|a -> +|recv", nil, func(r *round) { r.send(); r.taken(0); r.give(0); r.recv() }},
-		{"XPUB manual", TypeXPub, Options{XPubManual: true}, "peers a|a -> +|recv|apply T", nil, func(r *round) { r.give(0); r.recv() }},
-		{"SUB", TypeSub, Options{}, "peers a|subscribe to", nil, func(r *round) { r.give(0); r.recv() }},
-		{"XSUB", TypeXSub, Options{}, "peers a b", nil, func(r *round) { r.give(0); r.recv(); r.send(); r.taken(0); r.taken(1) }},
-	} {
+	for i := range rounds {
+		c := &rounds[i]
 		for _, size := range []int{10, 5000} {
 			r := newRound(t, c.typ, &c.opts, c.setup, c.head, size)
 			c.round(r) // what is kept is made now
@@ -54,6 +57,23 @@ func TestPatternsDoNotAllocate(t *testing.T) {
 	}
 }
 
+// BenchmarkPatterns measures routing: pipes in memory, no socket around it. It
+// includes what the far side does to read.
+func BenchmarkPatterns(b *testing.B) {
+	for i := range rounds {
+		c := &rounds[i]
+		b.Run(c.name, func(b *testing.B) {
+			r := newRound(b, c.typ, &c.opts, c.setup, c.head, 64)
+			b.ReportAllocs()
+			for b.Loop() {
+				c.round(r)
+			}
+			r.m.Release()
+			r.close()
+		})
+	}
+}
+
 // A round is a rig for messages that are all the same: topic, empty, body, with
 // an envelope on the far side.
 type round struct {
@@ -63,7 +83,7 @@ type round struct {
 	enveloped, routed [][]byte
 }
 
-func newRound(t *testing.T, typ Type, o *Options, setup string, head [][]byte, size int) *round {
+func newRound(t testing.TB, typ Type, o *Options, setup string, head [][]byte, size int) *round {
 	r := &round{rig: newRig(t, typ, o), m: newMessage()}
 	for _, line := range bytes.Split([]byte(setup), []byte("|")) {
 		r.do(string(line))
