@@ -29,7 +29,8 @@ run:
 	$(GO) run ./tools/zeroring feed
 
 test: deps check
-	$(GO) run ./tools/testcount -backends $(TESTFLAGS) -count=1 ./...
+	@$(GO) build -o bin/testcount ./tools/testcount
+	bin/testcount -backends $(TESTFLAGS) -count=1 ./...
 
 check:
 	$(GO) vet ./...
@@ -40,14 +41,15 @@ check:
 	GOOS=windows $(GO) build ./...
 
 race:
-	CGO_ENABLED=1 $(GO) run ./tools/testcount -backends -race $(RACEFLAGS) -count=1 ./...
+	@$(GO) build -o bin/testcount ./tools/testcount
+	CGO_ENABLED=1 bin/testcount -backends -race $(RACEFLAGS) -count=1 ./...
 
 # Go fuzzes one target at a time.
 fuzz:
 	@set -e; grep -rl --include='*_test.go' '^func Fuzz' . | while read -r file; do \
 		sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' "$$file" | while read -r target; do \
 			echo "$$(dirname "$$file") $$target"; \
-			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")" </dev/null; \
 		done; \
 	done
 
