@@ -221,14 +221,14 @@ func (c *child) socket(t *testing.T, typ string, o opts) *childSock {
 	if o.quick {
 		s.set(zmqReconnectIvl, 10)
 	}
-	if o.welcome != "" {
+	if o.welcome != "" && typ == "XPUB" {
 		s.setOctets(zmqXPubWelcome, o.welcome)
 	}
 	if o.maxSize > 0 {
 		s.set(zmqMaxMsgSize, int(o.maxSize))
 	}
 	for option, on := range map[int]bool{
-		zmqProbeRouter: o.probe, zmqRouterMandatory: o.mandatory, zmqRouterHandover: o.handover, zmqXPubVerbose: o.verbose,
+		zmqProbeRouter: o.probe, zmqRouterMandatory: o.mandatory, zmqRouterHandover: o.handover, zmqXPubVerbose: o.verbose && typ == "XPUB",
 		zmqReqCorrelate: o.correlate, zmqReqRelaxed: o.relaxed, zmqIPv6: o.ipv6,
 	} {
 		if on {

@@ -131,19 +131,39 @@ func (r row) name() string {
 // connect makes the row's sockets and waits until messages can flow.
 func (r row) connect(t *testing.T, near, far side) *link {
 	t.Helper()
-	l := &link{t: t, row: r, endpoint: fresh(r.transport)}
-	l.near, l.far = l.openNear(near, "near end"), l.openFar(far)
-	if r.nearBinds {
-		l.endpoint = l.near.bind(l.endpoint)
-		l.far.connect(l.endpoint)
-	} else {
-		l.endpoint = l.far.bind(l.endpoint)
-		l.near.connect(l.endpoint)
-	}
-	l.order()
+	l := r.dial(t, near, far)
 	l.meet()
 	l.subscribe()
 	return l
+}
+
+// dial makes the row's sockets and has them connect.
+func (r row) dial(t *testing.T, near, far side) *link {
+	t.Helper()
+	l := r.open(t, near, far)
+	l.meetAt(fresh(r.transport))
+	return l
+}
+
+// open makes the row's sockets.
+func (r row) open(t *testing.T, near, far side) *link {
+	t.Helper()
+	l := &link{t: t, row: r}
+	l.near, l.far = l.openNear(near, "near end"), l.openFar(far)
+	l.order()
+	return l
+}
+
+// meetAt binds one end and connects the other.
+func (l *link) meetAt(endpoint string) {
+	l.t.Helper()
+	if l.row.nearBinds {
+		l.endpoint = l.near.bind(endpoint)
+		l.far.connect(l.endpoint)
+	} else {
+		l.endpoint = l.far.bind(endpoint)
+		l.near.connect(l.endpoint)
+	}
 }
 
 func (l *link) openNear(side side, id string) *party {
