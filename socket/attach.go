@@ -239,8 +239,10 @@ func (s *Socket) findSole() {
 // peersChanged wakes those who wait for peers.
 func (s *Socket) peersChanged() {
 	s.mu.Lock()
-	close(s.changed)
-	s.changed = make(chan struct{})
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
 	s.mu.Unlock()
 }
 
@@ -250,6 +252,9 @@ func (s *Socket) peersChanged() {
 func (s *Socket) WaitPeers(ctx context.Context, n int) error {
 	for {
 		s.mu.Lock()
+		if s.changed == nil {
+			s.changed = make(chan struct{})
+		}
 		changed := s.changed
 		there := s.peers()
 		s.mu.Unlock()

@@ -60,7 +60,7 @@ type Socket struct {
 	live      int                 // connections that are not over yet
 	serial    int                 // connections there ever were
 	quiet     chan struct{}       // closed when closed and live is 0
-	changed   chan struct{}       // closed and replaced when peers come and go
+	changed   chan struct{}       // closed when peers come or go; nil while nobody waits for that
 	events    eventHub
 }
 
@@ -88,7 +88,6 @@ func New(t Type, opts *Options) (*Socket, error) {
 		listeners: make(map[string]*listener),
 		dialers:   make(map[string][]*dialer),
 		names:     make(map[string]struct{}),
-		changed:   make(chan struct{}),
 		inline:    t == TypePub || t == TypeXPub,
 	}
 	s.zmtp = s.engineConfig()
