@@ -23,5 +23,6 @@ func (b *Bell) Arm() { b.armed.Store(true) }
 func (b *Bell) Disarm() { b.armed.Store(false) }
 
 // Ring reports whether the caller is the one who must wake the consumer. It is
-// called after publishing.
+// called after publishing. A consumer that armed and then found work may call
+// it instead of Disarm: false tells it that a wake-up is on its way.
 func (b *Bell) Ring() bool { return b.armed.Load() && b.armed.CompareAndSwap(true, false) }
