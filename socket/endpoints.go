@@ -233,7 +233,9 @@ func (s *Socket) Close() error {
 
 // finish waits until all connections are over and frees what was not received.
 func (s *Socket) finish() {
-	<-s.quiet
+	if !s.engine.manual {
+		<-s.quiet
+	}
 	s.mu.Lock()
 	rest := slices.Collect(maps.Keys(s.pipes))
 	s.mu.Unlock()

@@ -58,8 +58,11 @@ type Engine struct {
 	spin  time.Duration
 
 	// manual says that a simulation runs the reactors turn by turn, on the
-	// goroutine that calls us: nothing here may wait for them.
-	manual bool
+	// goroutine that calls us: nothing here may wait for them but Close, which
+	// steps the network.
+	manual  bool
+	network *reactor.Network
+	ending  []*Socket // closed, of a manual engine; on the simulation's goroutine
 
 	mu      sync.Mutex
 	dice    *rand.Rand // the shell's; state machines are handed numbers
@@ -104,7 +107,7 @@ func NewEngine(opts *EngineOptions) (*Engine, error) {
 	if o.Network != nil || runtime.GOMAXPROCS(0) == 1 {
 		e.spin = 0
 	}
-	e.manual = o.Network != nil && !o.NetworkRuns
+	e.manual, e.network = o.Network != nil && !o.NetworkRuns, o.Network
 	return e, nil
 }
 
@@ -132,10 +135,33 @@ func (e *Engine) Close() error {
 	e.mu.Unlock()
 	var all sync.WaitGroup
 	for _, s := range open {
+		if e.manual {
+			_ = s.Close()
+			continue
+		}
 		all.Go(func() { _ = s.Close() })
 	}
 	all.Wait()
+	if e.manual {
+		e.settle()
+	}
 	return e.group.Close()
+}
+
+// settle steps the network until the connections of all closed sockets are
+// over.
+func (e *Engine) settle() {
+	for _, s := range e.ending {
+		for over := false; !over; {
+			select {
+			case <-s.quiet:
+				over = true
+			default:
+				over = !e.network.Step()
+			}
+		}
+		s.finish()
+	}
 }
 
 // add registers a socket.
@@ -154,6 +180,9 @@ func (e *Engine) remove(s *Socket) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.sockets, s)
+	if e.manual {
+		e.ending = append(e.ending, s)
+	}
 	for name, owner := range e.inproc {
 		if owner == s {
 			delete(e.inproc, name)

@@ -301,8 +301,9 @@ func (c *session) finish(now time.Time) {
 		c.fd = reactor.NoFD
 	}
 	c.rewind()
-	if c.host.typ == TypeSub && c.p != nil {
+	if t := c.host.typ; c.p != nil && (t == TypeSub || t == TypeRep) {
 		// Subscriptions are state: the next connection is told of all of them.
+		// And a reply is to a request of the connection that was lost.
 		c.p.out.purge()
 	}
 	c.control, c.cut, c.busy = c.control[:0], false, false

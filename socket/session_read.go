@@ -213,7 +213,7 @@ func (c *session) feed(now time.Time) error {
 		room := 1
 		if c.p != nil {
 			if room = c.p.in.free(); room == 0 {
-				c.stalled = true
+				c.stalled, c.deadlines = true, true
 				c.eng.Hold(now, true)
 				return nil
 			}

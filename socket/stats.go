@@ -16,6 +16,8 @@ type PeerStats struct {
 	Received uint64 // taken by Recv
 	Dropped  uint64 // not sent for want of room
 	Queued   int    // of Sent, not written out yet
+
+	Subscriptions int // topics it is subscribed to, at a PUB or XPUB
 }
 
 // Stats returns a snapshot of the socket's peers, in no particular order.
@@ -29,7 +31,7 @@ func (s *Socket) Stats() Stats {
 		ps := PeerStats{
 			Identity: append([]byte(nil), p.identity...), Up: p.online(), Dropped: p.dropped.Load(),
 			Sent: p.out.stream.Written(), Received: p.in.stream.Consumed(), Queued: p.out.stream.Queued(),
-			Endpoint: p.name,
+			Endpoint: p.name, Subscriptions: p.subscriptions,
 		}
 		if c, ok := p.link.(*session); ok {
 			ps.Endpoint = c.peer

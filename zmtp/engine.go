@@ -227,6 +227,16 @@ func (e *Engine) Tick(now time.Time) (next time.Time, err error) {
 }
 
 func (e *Engine) tickTraffic(at time.Duration) (time.Time, error) {
+	if e.pace.held {
+		sign, next := e.pace.sign(at, len(e.out) == 0)
+		if sign {
+			e.out = AppendPong(e.out, nil)
+		}
+		if next == 0 {
+			return time.Time{}, nil
+		}
+		return e.epoch.Add(next), nil
+	}
 	ping, next, alive := e.pace.tick(at, e.cfg, len(e.out) == 0)
 	if !alive {
 		return time.Time{}, e.fail(ErrHeartbeatTimeout)
@@ -242,7 +252,8 @@ func (e *Engine) tickTraffic(at time.Duration) (time.Time, error) {
 
 // Hold tells whether the owner reads from the connection. While it does not,
 // for want of room, the peer's silence proves nothing and no heartbeat deadline
-// runs; when it does again they start anew.
+// runs; when it does again they start anew. Meanwhile the peer's PINGs are not
+// read either, so it is sent signs of life unasked. Tick is to follow.
 func (e *Engine) Hold(now time.Time, held bool) {
 	e.pace.hold(now.Sub(e.epoch), held)
 }

@@ -60,9 +60,6 @@ func (h *heartbeat) hold(at time.Duration, held bool) {
 // whether the peer may still be alive. flushed says that no control output
 // waits to be sent.
 func (h *heartbeat) tick(at time.Duration, cfg *Config, flushed bool) (ping bool, next time.Duration, alive bool) {
-	if h.held {
-		return false, 0, true
-	}
 	if h.pings > 0 && h.since < 0 && flushed {
 		// The timeout counts from here and not from when the PING was put into
 		// the output: a peer that reads slowly is not one that is dead.
@@ -84,6 +81,21 @@ func (h *heartbeat) tick(at time.Duration, cfg *Config, flushed bool) (ping bool
 		}
 	}
 	return ping, earlier(due, dead), true
+}
+
+// sign is tick while the owner does not read: a peer whose PINGs wait unread
+// would give us up, though all that is slow here is the user. So it gets a sign
+// of life as often as it would get a PING. A PONG, as that asks for no answer,
+// which would wait unread as well.
+func (h *heartbeat) sign(at time.Duration, flushed bool) (due bool, next time.Duration) {
+	if h.every == 0 {
+		return false, 0
+	}
+	if at >= h.asked+h.every {
+		due = flushed // one in the output is enough
+		h.asked = at
+	}
+	return due, h.asked + h.every
 }
 
 // deadline returns when the peer will count as dead, 0 for never.
