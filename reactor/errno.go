@@ -9,8 +9,11 @@ import (
 // to wait. It is one value, so that it costs nothing on the message path.
 var ErrAgain = errors.New("reactor: the operation would block")
 
-// ErrClosed is returned by what needs a Group that was closed.
-var ErrClosed = errors.New("reactor: closed")
+// What the reactor itself completes operations with, as ErrnoError returns it.
+var (
+	ErrNoBufs   error = syscall.ENOBUFS   // no buffer, or no slot for the operation: submit again
+	ErrCanceled error = syscall.ECANCELED // Cancel or Group.Close ended it
+)
 
 // ErrnoError turns an Op's Result into an error: nil if it is not negative,
 // else the syscall.Errno, so that errors.Is(err, syscall.ECONNREFUSED) holds.
@@ -24,12 +27,6 @@ func ErrnoError(result int32) error {
 
 // errnoResult is the reverse: what an Op that failed with e completes with.
 func errnoResult(e syscall.Errno) int32 { return -int32(e) }
-
-// Results that owners of operations act upon.
-var (
-	ErrNoBufs   error = syscall.ENOBUFS   // no buffer, or no slot for the operation: submit again
-	ErrCanceled error = syscall.ECANCELED // the operation was cancelled
-)
 
 // canceled is the result of what Cancel and Group.Close end.
 const canceled = -int32(syscall.ECANCELED)

@@ -147,14 +147,19 @@ func setOptions(fd, family int, opts *SockOpts) error {
 			return err
 		}
 	}
-	if opts.Priority != 0 {
-		if err := setInt(fd, unix.SOL_SOCKET, unix.SO_PRIORITY, opts.Priority); err != nil {
+	if family != unix.AF_UNIX {
+		if err := setIP(fd, family, opts); err != nil {
 			return err
 		}
 	}
-	if family == unix.AF_UNIX {
+	if opts.Priority == 0 {
 		return nil
 	}
+	return setInt(fd, unix.SOL_SOCKET, unix.SO_PRIORITY, opts.Priority) // after IP_TOS, which sets it too
+}
+
+// setIP applies what is for TCP over IP only.
+func setIP(fd, family int, opts *SockOpts) error {
 	if opts.Device != "" {
 		if err := unix.BindToDevice(fd, opts.Device); err != nil {
 			return os.NewSyscallError("setsockopt SO_BINDTODEVICE", err)
