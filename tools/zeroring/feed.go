@@ -1,0 +1,78 @@
+package main
+
+import (
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/zeroring/zeroring/tools/zeroring/internal/feed"
+)
+
+const feedLong = `Fan a market-data feed out from one publisher to many subscribers, and show
+what arrives: rates, latency from the publisher's stamp, and what was lost.
+
+The input is a file of NASDAQ TotalView-ITCH 5.0 messages, each behind its
+length in two octets, compressed by gzip or not; or else a day that is made up,
+the same for the same --seed. Each message goes out under its symbol, and with
+its number, by which subscribers see what they lost. Every fourth subscriber
+takes the whole feed, the others a half, a quarter and a tenth of the symbols.
+
+Without --rate the run has two halves: one at a moderate pace, which measures
+latency, and one flat out, which measures throughput and repeats the input
+until its time is up.`
+
+const feedExample = `  zeroring feed
+  zeroring feed --transport inproc --rate max
+  zeroring feed --file 01302019.NASDAQ_ITCH50.gz --rate 10 --symbols AAPL,MSFT
+  zeroring feed --subscribers 50 --slow 2 --rate 200k/s --duration 30s
+  zeroring feed --json --duration 4s | jq '.phases[].latency'`
+
+func feedCommand() *cobra.Command {
+	var cfg feed.Config
+	var asJSON bool
+	c := &cobra.Command{
+		Use:     "feed",
+		Short:   "Fan a market-data feed out to many subscribers, and show what arrives",
+		Long:    feedLong,
+		Example: feedExample,
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if cfg.Rate != "" && !c.Flags().Changed("laps") {
+				cfg.Laps = 1
+			}
+			out := c.OutOrStdout()
+			return feed.Run(c.Context(), &cfg, feed.Output{To: out, Live: isTerminal(out), JSON: asJSON})
+		},
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	f.StringVar(&cfg.File, "file", "", "ITCH 5.0 `path` to replay, .gz or not (default a generated day)")
+	f.Uint64Var(&cfg.Seed, "seed", 1, "seed of the generated day")
+	f.IntVar(&cfg.Size, "size", 500_000, "about how many `messages` the generated day has")
+	f.IntVar(&cfg.Stocks, "stocks", 300, "how many stocks the generated day has")
+	f.StringSliceVar(&cfg.Symbols, "symbols", nil, "`symbols` that subscribers choose from, with commas (default all)")
+	f.IntVar(&cfg.Subscribers, "subscribers", 8, "how many subscribers")
+	f.IntVar(&cfg.Slow, "slow", 0, "how many of them take 50 µs over each message, and lose some")
+	f.StringVar(&cfg.Rate, "rate", "", `"max", a multiple of the recorded pace like "1" or "10",
+or messages a second like "50000/s" (default 100k/s, then max)`)
+	f.DurationVar(&cfg.Duration, "duration", 10*time.Second, "when to end at the latest")
+	f.IntVar(&cfg.Laps, "laps", 0, `how often to replay the input, 0 for as long as there is time
+(default 1; flat out as the second half, 0)`)
+	f.StringVar(&cfg.Transport, "transport", "tcp", "tcp, ipc or inproc")
+	f.StringVar(&cfg.Backend, "backend", "", "uring or epoll (default the best that works)")
+	f.IntVar(&cfg.HWM, "hwm", 20_000, "high-water mark of each side, in `messages`")
+	f.BoolVar(&cfg.Drop, "drop", false, "when flat out, drop what a subscriber has no room for, as --slow does,\ninstead of waiting for the slowest")
+	f.BoolVar(&asJSON, "json", false, "print one JSON object at the end, and nothing else")
+	return c
+}
+
+// isTerminal reports whether out is a terminal that can redraw lines.
+func isTerminal(out io.Writer) bool {
+	f, ok := out.(*os.File)
+	if !ok || os.Getenv("TERM") == "dumb" {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

@@ -1,0 +1,141 @@
+package feed
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/zeroring/zeroring/tools/itch"
+)
+
+// A display shows a run to someone.
+type display interface {
+	live(p phase, a *arena, s span) // every interval
+	ended(p *Phase)                 // after each phase
+	summary(r *Result) error        // at the end
+}
+
+func newDisplay(out Output, r *Result, phases []phase) (display, time.Duration) {
+	switch {
+	case out.JSON:
+		return machine{out.To}, time.Second
+	case out.Live:
+		return &screen{to: out.To, result: r, phases: phases}, 500 * time.Millisecond
+	default:
+		return lines{out.To}, time.Second
+	}
+}
+
+// machine prints one JSON object.
+type machine struct{ to io.Writer }
+
+func (machine) live(phase, *arena, span) {}
+func (machine) ended(*Phase)             {}
+
+func (d machine) summary(r *Result) error {
+	e := json.NewEncoder(d.to)
+	e.SetIndent("", "  ")
+	return e.Encode(r)
+}
+
+// lines prints a line each second, for logs.
+type lines struct{ to io.Writer }
+
+func (d lines) live(p phase, a *arena, s span) {
+	l := s.latency
+	fmt.Fprintf(d.to, "%s %.0fs: %s msg/s, %s/s, %s deliveries/s, p50 %s, p99 %s, p99.9 %s, %s dropped, %s gaps\n",
+		p.name, s.elapsed.Seconds(), group(int64(s.published)), octets(s.octetsOut), group(int64(s.delivered)),
+		short(l.P50), short(l.P99), short(l.P999), group(s.counts.sum.dropped), group(s.counts.sum.gaps))
+}
+
+func (lines) ended(*Phase) {}
+
+func (d lines) summary(r *Result) error {
+	_, err := io.WriteString(d.to, summary(r))
+	return err
+}
+
+// columns is how wide a screen is at least.
+const columns = 80
+
+// shownSubscribers is how many subscribers have a line of their own.
+const shownSubscribers = 8
+
+// A screen redraws one view in place.
+type screen struct {
+	to     io.Writer
+	result *Result
+	phases []phase
+	drawn  int // lines drawn last time, which the cursor is below
+}
+
+func (d *screen) live(p phase, a *arena, s span) {
+	d.draw(append(d.head(), append(d.rates(p, a, s), d.subscribers(a, s)...)...))
+}
+
+// draw replaces what was drawn before.
+func (d *screen) draw(view []string) {
+	var b strings.Builder
+	if d.drawn > 0 {
+		fmt.Fprintf(&b, "\x1b[%dA", d.drawn)
+	}
+	for _, line := range view {
+		b.WriteString("\r\x1b[2K" + strings.TrimRight(fit(line, columns-1), " ") + "\n")
+	}
+	b.WriteString("\x1b[J") // what a longer view left below
+	d.drawn = len(view)
+	io.WriteString(d.to, b.String())
+}
+
+func (d *screen) head() []string {
+	r := d.result
+	return []string{
+		fmt.Sprintf("zeroring feed: %s, over %s to %d subscribers", r.Input, r.Transport, r.Subscribers),
+		fmt.Sprintf("%s: %s", r.Backend.Name, r.Backend.Reason),
+		"",
+	}
+}
+
+func (d *screen) rates(p phase, a *arena, s span) []string {
+	l := s.latency
+	at := itch.Timestamp(a.pub.market.Load()).String()
+	return []string{
+		fmt.Sprintf("%s  %s  %4.1f of %.1f s", fit(p.name+", "+p.pace.String(), 32),
+			bar(s.elapsed.Seconds()/p.time.Seconds(), 24), s.elapsed.Seconds(), p.time.Seconds()),
+		"",
+		fmt.Sprintf("published  %14s msg/s  %12s/s    market time %s", group(int64(s.published)), octets(s.octetsOut), at[:8]),
+		fmt.Sprintf("delivered  %14s msg/s  %12s/s    %s", group(int64(s.delivered)), octets(s.octetsIn), spark(s.trend, 24)),
+		fmt.Sprintf("latency    p50 %s    p99 %s    p99.9 %s    max %s", short(l.P50), short(l.P99), short(l.P999), short(l.Max)),
+		"",
+	}
+}
+
+func (d *screen) subscribers(a *arena, s span) []string {
+	view := []string{fmt.Sprintf("%-12s%9s%16s%14s%14s%12s", "subscriber", "symbols", "messages", "msg/s", "dropped", "gaps")}
+	shown := worst(s.counts.each, shownSubscribers)
+	for _, i := range shown {
+		name := fmt.Sprint(i)
+		if a.subs[i].slow {
+			name += " slow"
+		}
+		view = append(view, row(name, a.subs[i].choice.String(), s.counts.each[i], s.each[i]))
+	}
+	if hidden := len(a.subs) - len(shown); hidden > 0 {
+		view = append(view, fmt.Sprintf("and %d more", hidden))
+	}
+	return append(view, row("sum", "", s.counts.sum, s.delivered))
+}
+
+func row(name, symbols string, t tally, perSecond float64) string {
+	return fmt.Sprintf("%-12s%9s%16s%14s%14s%12s", name, symbols, group(t.messages), group(int64(perSecond)), group(t.dropped), group(t.gaps))
+}
+
+func (d *screen) ended(*Phase) {}
+
+func (d *screen) summary(r *Result) error {
+	d.draw(nil)
+	_, err := io.WriteString(d.to, summary(r))
+	return err
+}
