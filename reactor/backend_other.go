@@ -10,4 +10,7 @@ func chooseBackend(*Config) (Backend, func() (driver, error), error) {
 	return Backend{}, nil, errors.New("reactor: only simulated networks on this system")
 }
 
+// fallBack: there is nothing to fall back to.
+func fallBack(*Config, Backend, error) (Backend, func() (driver, error)) { return Backend{}, nil }
+
 func setAffinity([]int) error { return errors.ErrUnsupported }

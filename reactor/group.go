@@ -105,13 +105,28 @@ func NewGroup(cfg *Config) (*Group, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Group{backend: backend, busyPoll: cfg.BusyPoll, network: cfg.Network, closed: make(chan struct{})}
-	if err := g.start(cfg, open); err != nil {
-		return nil, errors.Join(err, g.Close())
+	g, err := startGroup(cfg, backend, open)
+	if err != nil {
+		backend, open = fallBack(cfg, backend, err)
+		if open == nil {
+			return nil, err
+		}
+		if g, err = startGroup(cfg, backend, open); err != nil {
+			return nil, err
+		}
 	}
 	if cfg.Logger != nil {
 		cfg.Logger.Info("reactor started", "backend", backend.Name, "reason", backend.Reason,
 			"features", backend.Features, "reactors", len(g.reactors))
+	}
+	return g, nil
+}
+
+// startGroup makes a Group whose drivers come from open.
+func startGroup(cfg *Config, backend Backend, open func() (driver, error)) (*Group, error) {
+	g := &Group{backend: backend, busyPoll: cfg.BusyPoll, network: cfg.Network, closed: make(chan struct{})}
+	if err := g.start(cfg, open); err != nil {
+		return nil, errors.Join(err, g.Close())
 	}
 	return g, nil
 }

@@ -163,6 +163,19 @@ func chooseBackend(cfg *Config) (Backend, func() (driver, error), error) {
 	}
 }
 
+// fallBack says what to use instead of failed, which worked when it was probed
+// but of which a Group could not get as many as it wanted: rings need locked
+// memory, of which a user may have very little. It returns no way to open a
+// driver if there is no choice.
+func fallBack(cfg *Config, failed Backend, err error) (Backend, func() (driver, error)) {
+	kind, _, _ := askedBackend(cfg.Backend, os.Getenv(backendVariable))
+	if kind != Auto || failed.Name != "io_uring" {
+		return Backend{}, nil
+	}
+	reason := "io_uring works, but not for this many reactors: " + err.Error()
+	return Backend{Name: "epoll", Reason: reason}, func() (driver, error) { return newEpollDriver(cfg) }
+}
+
 // askedBackend is which driver was asked for, and by what. A Config that
 // decides goes before the environment.
 func askedBackend(kind Kind, env string) (asked Kind, by string, err error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"github.com/godzie44/go-uring/uring"
@@ -106,6 +107,54 @@ func (r *kernelRing) check(can uringFeatures) error {
 		return fmt.Errorf("io_uring_setup: features are %#x, want %#x: %w", r.features, want, unix.EINVAL)
 	}
 	return nil
+}
+
+// ringSizes are how many SQEs and CQEs a ring has. SQEs bound what one enter
+// submits: what is staged beyond goes out by an enter of its own. CQEs beyond
+// are kept by the kernel (featureNoDrop), at a price.
+//
+// Memory that the kernel shares with us counts as locked, all of a user's
+// processes together. With its buffer ring the first choice takes 32 KiB, and
+// so fits twice into the 64 KiB that used to be the default limit; the second
+// takes 12.
+var ringSizes = []struct{ entries, completions uint32 }{{128, 1024}, {32, 128}}
+
+// teardownLimit is how long we wait for the kernel to take back the memory of
+// rings that were closed, which it does behind our back.
+const teardownLimit = 200 * time.Millisecond
+
+// openRings opens the largest ring that there is memory for, and that limit
+// operations in flight have use for, with its buffer ring if can has those.
+func openRings(can uringFeatures, limit int) (r *kernelRing, b *bufRing, err error) {
+	sizes := ringSizes
+	if limit <= minSlots {
+		sizes = sizes[len(sizes)-1:]
+	}
+	for end := time.Now().Add(teardownLimit); ; time.Sleep(teardownLimit / 20) {
+		for _, size := range sizes {
+			r, b, err = openRingPair(can, size.entries, size.completions)
+			if !errors.Is(err, unix.ENOMEM) {
+				return r, b, err
+			}
+		}
+		if time.Now().After(end) {
+			return nil, nil, err
+		}
+	}
+}
+
+// openRingPair opens a ring and, if can has those, its buffer ring; or nothing.
+func openRingPair(can uringFeatures, entries, completions uint32) (r *kernelRing, b *bufRing, err error) {
+	if r, err = openRing(entries, completions, can.setupFlags()); err != nil {
+		return nil, nil, err
+	}
+	if err = r.check(can); err == nil && can.bufRing {
+		b, err = newBufRing(r)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, r.close())
+	}
+	return r, b, nil
 }
 
 // index returns which of the ring's SQEs sqe is.

@@ -11,14 +11,6 @@ import (
 )
 
 const (
-	// sqEntries is how many SQEs one enter takes. What is staged beyond that
-	// goes out by an enter of its own.
-	sqEntries = 256
-
-	// cqEntries is how many CQEs fit until we look. More are kept by the kernel
-	// (featureNoDrop), at a price.
-	cqEntries = 8 * sqEntries
-
 	// quickEntries is up to how many SQEs are submitted by a system call that
 	// Go's scheduler is not told about. That saves a third of a microsecond,
 	// but nobody can take over the processor meanwhile: a send over loopback
@@ -92,7 +84,7 @@ const (
 func newUringDriver(cfg *Config) (driver, error) {
 	d, err := openUring(probeOnce().features, cfg.maxOps())
 	if err != nil {
-		return nil, err // not d: it is a *uringDriver, and a nil one is not a nil driver
+		return nil, diagnose(err) // not d: a nil *uringDriver is not a nil driver
 	}
 	return d, nil
 }
@@ -113,18 +105,10 @@ func (d *uringDriver) open() (err error) {
 	if err = errors.Join(d.timer.start(), d.bell.open()); err != nil {
 		return err
 	}
-	if d.ring, err = openRing(sqEntries, cqEntries, d.can.setupFlags()); err != nil {
-		return err
-	}
-	if err = d.ring.check(d.can); err != nil {
+	if d.ring, d.bufs, err = openRings(d.can, d.table.limit); err != nil {
 		return err
 	}
 	d.sides = make([]sidecar, d.ring.entries())
-	if d.can.bufRing {
-		if d.bufs, err = newBufRing(d.ring); err != nil {
-			return err
-		}
-	}
 	d.armBell()
 	// A sandbox may let the set-up pass and forbid the rest. What openRing
 	// staged completes at once, so this does not wait.
