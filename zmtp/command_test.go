@@ -150,7 +150,7 @@ func TestError(t *testing.T) {
 		{"empty", octets(0), "", false},
 		{"whole", octets(3, "abc"), "abc", false},
 		{"trailing octets, which libzmq ignores", octets(3, "abcdef"), "abc", false},
-		{"not printable", octets(5, "a\n\x1b\xffb"), "a???b", false},
+		{"not printable", octets(8, "a\n\x1f\x7f\xff ~b"), "a???? ~b", false},
 	} {
 		err := consumeError(test.data)
 		var refused *RefusedError

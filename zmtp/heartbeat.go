@@ -19,15 +19,14 @@ type heartbeat struct {
 	every time.Duration // 0: no PINGs
 	seen  time.Duration // when octets came last
 	asked time.Duration // when the last PING was put into the output
-	since time.Duration // from when on the first unanswered PING is known sent; -1: not yet
+	since time.Duration // from when on the first unanswered PING is known sent; -1: none is
 	ttl   time.Duration // by when after seen the peer promised to be heard; 0: it did not
 	pings int           // PINGs since octets came last
 	held  bool          // the owner does not read
 }
 
-// start begins when the handshake is over.
+// start begins when the handshake is over, with octets that were heard.
 func (h *heartbeat) start(at time.Duration, cfg *Config, minor int) {
-	h.heard(at)
 	h.asked = at
 	// libzmq sends PINGs to 3.0 peers as well, which ignore commands they do
 	// not know; others may take them for a breach of protocol.
@@ -106,7 +105,7 @@ func (h *heartbeat) deadline(cfg *Config) time.Duration {
 	}
 	// "If it sends a PING command and does not receive any traffic within some
 	// timeout."
-	if h.pings > 0 && h.since >= 0 {
+	if h.since >= 0 {
 		timeout := cfg.HeartbeatTimeout
 		if timeout == 0 {
 			timeout = h.every

@@ -122,13 +122,25 @@ func TestHeartbeatHold(t *testing.T) {
 	s := heartbeats(t, 1)
 	s.wait(5 * second).wantTick(-1).wantSends(ping).wantTick(15 * second)
 	s.e.Hold(s.now, true)
-	s.wait(3600 * second).wantTick(-1).wantSends("")
+	s.wantTick(5 * second)
+	s.wait(5*second - 1).wantTick(1).wantSends("")
+	s.wait(1).wantTick(5 * second).wantSends(`PONG ""`) // a sign of life to a peer that may be asking
+	s.wait(3600 * second).wantTick(5 * second)
+	s.wait(3600 * second).wantTick(5 * second).wantSends(`PONG ""`) // and never two at once
 	s.e.Hold(s.now, true)
 	s.e.Hold(s.now, false)
 	s.wantTick(5 * second)
 	s.e.Hold(s.now.Add(second), false) // it was not held
 	s.wait(5 * second).wantTick(-1).wantSends(ping).wantTick(15 * second)
 	s.wait(15 * second).wantDead()
+}
+
+// TestHeartbeatHoldWithout: without heartbeats of our own, nothing is sent.
+func TestHeartbeatHoldWithout(t *testing.T) {
+	for _, s := range []*side{heartbeats(t, 0), newReadySide(t, &Config{SocketType: "PAIR"}, 1)} {
+		s.e.Hold(s.now, true)
+		s.wantTick(-1).wait(3600 * second).wantTick(-1).wantSends("")
+	}
 }
 
 // TestHeartbeatOldPeer: ZMTP 3.0 has no PING.
@@ -150,6 +162,10 @@ func TestHeartbeatOurTTL(t *testing.T) {
 		s.wait(4 * second).gets(anyOctets).wantTick(second)
 		s.wait(second).wantTick(5 * second).wantSends(`PING ttl=20s ""`)
 	}
+	// It all counts from the end of the handshake, however long that took.
+	late := newSide(t, &Config{SocketType: "PAIR", HeartbeatEvery: 5 * second, HeartbeatTTL: second})
+	late.wait(7 * second).gets(octets(peerGreeting(1), peerReady("PAIR"))).sends()
+	late.wantTick(5 * second).wantSends("")
 	// "To avoid PONG storms, a peer should not send more than a small number of
 	// PING commands without receiving PONG replies."
 	s.gets(anyOctets)

@@ -46,7 +46,6 @@ func (m *null) handleReady(out, metadata []byte) ([]byte, *Peer, error) {
 		return AppendError(out, "Incompatible socket type"), nil, err
 	}
 	if !m.ready {
-		m.ready = true
 		out = appendReady(out, m.cfg)
 	}
 	return out, peer, nil
