@@ -127,6 +127,7 @@ func (s *Socket) attach(p *pipe, up bool) bool {
 	}
 	s.pat.readable(p)
 	s.unlockBoth()
+	s.sweep()
 	s.sending.wake()
 	s.receiving.wake()
 	s.peersChanged()
@@ -208,12 +209,13 @@ func (s *Socket) detach(p *pipe) {
 	s.forget = append(s.forget, p)
 }
 
-// sweep removes detached pipes from the set of all.
+// sweep removes detached pipes from the set of all, and ends the inproc pipes
+// that the pattern killed.
 func (s *Socket) sweep() {
 	s.mu.Lock()
 	s.sendMu.Lock()
-	gone := s.forget
-	s.forget = nil
+	gone, doomed := s.forget, s.doomed
+	s.forget, s.doomed = nil, nil
 	s.sendMu.Unlock()
 	for _, p := range gone {
 		delete(s.pipes, p)
@@ -222,6 +224,9 @@ func (s *Socket) sweep() {
 		s.findSole()
 	}
 	s.mu.Unlock()
+	for _, p := range doomed {
+		p.leave()
+	}
 }
 
 // findSole sets sole. Under mu.

@@ -112,6 +112,7 @@ func (s *Socket) met(p *pipe, identity []byte) {
 		s.pat.readable(p)
 	}
 	s.unlockBoth()
+	s.sweep()
 	s.sending.wake()
 	s.receiving.wake() // to look at the pipe and so arm its bell
 	s.peersChanged()

@@ -363,11 +363,13 @@ func (p *pipe) waiting() bool {
 // unsent reports whether messages wait that the peer has not been sent.
 func (p *pipe) unsent() bool { return p.out.stream.Queued() > 0 }
 
-// kill ends the connection to this peer.
+// kill ends the connection to this peer, soon.
 func (p *pipe) kill() {
 	if p.link != nil {
 		p.link.sever()
+		return
 	}
+	p.host.doomed = append(p.host.doomed, p)
 }
 
 // drop counts a message that this peer does not get.

@@ -102,6 +102,7 @@ type writing struct {
 type sessionTasks struct {
 	open, flush, resume, lost, close reactor.Task
 	lostErr                          atomic.Pointer[error]
+	severed                          atomic.Bool
 	until                            atomic.Int64 // linger's end, nanoseconds of the engine's clock
 }
 
@@ -131,7 +132,7 @@ func newSession(s *Socket, peer string) *session {
 	c.connect.Kind, c.recv.Kind, c.send.Kind = reactor.OpConnect, reactor.OpRecv, reactor.OpSend
 	c.clock.Fire, c.nap.Fire, c.lease.Fire, c.linger.Fire = c.tick, c.flush, c.checkLease, c.closing
 	c.tasks.flush.Run, c.tasks.resume.Run = c.flush, c.resume
-	c.tasks.lost.Run = func(now time.Time) { c.fail(now, *c.tasks.lostErr.Load()) }
+	c.tasks.lost.Run = c.failLost
 	c.tasks.close.Run = c.closing
 	return c
 }
@@ -240,10 +241,21 @@ func (c *session) schedule(now time.Time) {
 }
 
 // lost hands the news that the connection failed to the reactor. Any
-// goroutine.
+// goroutine, under rd or wr: or else it might be the next connection that this
+// is said of.
 func (c *session) lost(err error) {
 	c.tasks.lostErr.CompareAndSwap(nil, &err)
 	c.r.Post(&c.tasks.lost)
+}
+
+// failLost ends the connection that lost is said of, unless it has ended by
+// itself meanwhile, or the session that is severed. Reactor thread.
+func (c *session) failLost(now time.Time) {
+	if c.tasks.severed.Load() {
+		c.fail(now, errEnded)
+	} else if err := c.tasks.lostErr.Load(); err != nil {
+		c.fail(now, *err)
+	}
 }
 
 // fail ends the connection because of err. Reactor thread.
@@ -379,7 +391,10 @@ func (c *session) over() {
 }
 
 // sever ends the session for good. Any goroutine.
-func (c *session) sever() { c.lost(errEnded) }
+func (c *session) sever() {
+	c.tasks.severed.Store(true)
+	c.r.Post(&c.tasks.lost)
+}
 
 // closeWithin ends the session once what is queued has been written, or after
 // linger. Any goroutine.

@@ -87,11 +87,11 @@ func (c *session) received(now time.Time) {
 		return
 	}
 	c.reader = readerNone
-	err := c.absorb(now, op)
+	err, control := c.absorb(now, op), false
 	if err == nil {
 		c.continueReading(now)
+		control = c.takeControl()
 	}
-	control := c.takeControl()
 	c.rd.Unlock()
 	if err != nil {
 		c.fail(now, err)
@@ -284,11 +284,10 @@ func (c *session) readFromCaller() readResult {
 	}
 	c.polls++
 	if c.stalled {
-		err := c.feed(c.r.Now())
-		c.rd.Unlock()
-		if err != nil {
+		if err := c.feed(c.r.Now()); err != nil {
 			c.lost(err)
 		}
+		c.rd.Unlock()
 		return readSome
 	}
 	c.makeRoom(callerChunk)
@@ -298,25 +297,25 @@ func (c *session) readFromCaller() readResult {
 			c.buf.Release()
 			c.buf, c.at, c.end = nil, 0, 0
 		}
+		found := readNone
 		if err != reactor.ErrAgain {
+			found = readNotMine
 			c.reader = readerNone
 			c.byCaller.Store(false)
+			c.lost(err)
 		}
 		c.rd.Unlock()
-		if err == reactor.ErrAgain {
-			return readNone
-		}
-		c.lost(err)
-		return readNotMine
+		return found
 	}
 	c.end += n
-	now := c.r.Now()
-	err = c.feed(now)
-	control := c.takeControl()
-	c.rd.Unlock()
-	if err != nil {
+	control := false
+	if err = c.feed(c.r.Now()); err != nil {
 		c.lost(err)
-	} else if control {
+	} else {
+		control = c.takeControl()
+	}
+	c.rd.Unlock()
+	if control {
 		c.flushControl()
 	}
 	return readSome

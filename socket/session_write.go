@@ -51,10 +51,11 @@ func (c *session) flushFromCaller() {
 	}
 	again, err := c.writeNow(4)
 	c.flushedAt = c.r.Now()
-	c.wr.Unlock()
 	if err != nil {
 		c.lost(err)
-	} else if again {
+	}
+	c.wr.Unlock()
+	if again {
 		c.r.Post(&c.tasks.flush)
 	}
 }

@@ -57,6 +57,7 @@ type Socket struct {
 	dialers   map[string][]*dialer
 	names     map[string]struct{} // bound inproc names
 	forget    []*pipe             // detached; under sendMu
+	doomed    []*pipe             // inproc pipes that the pattern killed; under sendMu
 	live      int                 // connections that are not over yet
 	serial    int                 // connections there ever were
 	quiet     chan struct{}       // closed when closed and live is 0

@@ -187,7 +187,9 @@ func newFeed(w *world) (story, error) {
 	return f, w.mesh([]*socket.Socket{f.pub}, f.subs)
 }
 
-func (f *feed) String() string { return fmt.Sprintf("%d to publish, owed: %v", f.left, f.owed()) }
+func (f *feed) String() string {
+	return fmt.Sprintf("%d to publish, owed: %v, peers: %+v", f.left, f.owed(), f.pub.Stats().Peers)
+}
 
 func (f *feed) owed() (n []int) {
 	for _, b := range f.books {
@@ -274,16 +276,14 @@ func (f *feed) ready() bool {
 			return false
 		}
 	}
-	wanting := 0
+	wanted := 0
 	for i, s := range f.subs {
-		if len(f.wants[i]) > 0 {
-			wanting++
-		}
+		wanted += len(f.wants[i])
 		if up(s) == 0 {
 			return false
 		}
 	}
-	return subscribed(f.pub) >= wanting
+	return subscriptions(f.pub) == wanted
 }
 
 func (f *feed) quiet() bool {
@@ -423,12 +423,12 @@ func (r *routed) settled() bool {
 	return r.calmed && r.left <= 0 && len(r.up.owed) == 0 && len(r.down.owed) == 0
 }
 
-// subscribed counts the peers that s knows to be subscribed to something.
-func subscribed(s *socket.Socket) int {
+// subscriptions counts the subscriptions that s knows its peers to have.
+func subscriptions(s *socket.Socket) int {
 	n := 0
 	for _, p := range s.Stats().Peers {
-		if p.Up && p.Subscriptions > 0 {
-			n++
+		if p.Up {
+			n += p.Subscriptions
 		}
 	}
 	return n
