@@ -1162,9 +1162,11 @@ func testPostMany(t *testing.T, h *rig) {
 	}
 	group.Wait()
 	h.until("the last post", func() bool { return seen == [posters]int{rounds, rounds, rounds, rounds} })
-	if runs > posters*rounds {
-		t.Errorf("%d runs for %d posts", runs, posters*rounds)
-	}
+	h.do(func(time.Time) { // behind a run that may still be to come
+		if runs > posters*rounds {
+			t.Errorf("%d runs for %d posts", runs, posters*rounds)
+		}
+	})
 }
 
 func testTry(t *testing.T, h *rig) {

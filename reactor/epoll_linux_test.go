@@ -1,0 +1,198 @@
+package reactor
+
+import (
+	"errors"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// interest is which events of fd the kernel is to report.
+func (h *rig) interest(fd FD) (events uint32) {
+	h.t.Helper()
+	h.do(func(time.Time) { events = h.r.driver.(*epollDriver).fds.at(fd).interest })
+	return events
+}
+
+// TestEpollLosesInterest checks that octets that somebody else reads do not
+// wake the reactor again and again, and that it hears of them when it has to.
+func TestEpollLosesInterest(t *testing.T) {
+	for _, transport := range []Transport{TCP, Unix} {
+		h := newEpollRig(t, transport)
+		near, far := h.pair()
+		recv := h.recv(far)
+		h.submit(recv)
+		if h.interest(far)&unix.EPOLLIN == 0 {
+			t.Fatal("a receive waits and nobody is interested")
+		}
+		h.write(near, "one")
+		recv.want(3)
+		b := make([]byte, 100)
+		for range 3 { // read directly
+			h.write(near, "two")
+			h.turns()
+			if n, err := h.r.TryRead(far, b); n != 3 || err != nil {
+				t.Fatalf("TryRead = %d, %v", n, err)
+			}
+		}
+		if h.interest(far)&unix.EPOLLIN != 0 {
+			t.Error("still interested in what others read")
+		}
+		h.write(near, "three") // nobody is told, and it stays there
+		h.turns()
+		h.submit(recv)
+		if res := recv.want(5); res.data != "three" {
+			t.Errorf("got %q, want three", res.data)
+		}
+		h.submit(recv)
+		recv.idle()
+		if h.interest(far)&unix.EPOLLIN == 0 {
+			t.Error("a receive waits again and nobody is interested")
+		}
+		h.write(near, "four")
+		recv.want(4)
+		// An end that comes while nobody waits is remembered.
+		h.closeNow(near)
+		h.turns()
+		h.submit(recv)
+		recv.want(0)
+	}
+}
+
+// TestEpollWriteInterest checks that a Unix socket, which reports room each
+// time its peer reads, is left alone once nobody waits for room.
+func TestEpollWriteInterest(t *testing.T) {
+	h := newEpollRig(t, Unix)
+	near, far := h.pairWith(&SockOpts{SendBuf: 8 << 10})
+	// The connecting end has an interest in writing from its connect only if
+	// that had to wait, which on a Unix socket it has not.
+	total := h.filled(near)
+	send := h.send(near, "x")
+	h.submit(send)
+	send.idle()
+	if h.interest(near)&unix.EPOLLOUT == 0 {
+		t.Fatal("a send waits and nobody is interested")
+	}
+	h.readAll(far, total+1)
+	send.want(1)
+	for range 5 {
+		h.write(near, "y")
+		h.readAll(far, 1)
+		h.turns()
+	}
+	if h.interest(near)&unix.EPOLLOUT != 0 {
+		t.Error("still interested in room that nobody waits for")
+	}
+	total = h.filled(near)
+	h.submit(send)
+	send.idle()
+	h.readAll(far, total+1)
+	send.want(1)
+}
+
+// TestEpollReadinessOfTheOld hands the driver events of a descriptor that was
+// closed, as another thread may do at any time. They say nothing about the
+// socket that has its number now.
+func TestEpollReadinessOfTheOld(t *testing.T) {
+	h := newEpollRig(t, TCP)
+	d := h.r.driver.(*epollDriver)
+	near, _ := h.pair()
+	recv := h.recv(near)
+	h.submit(recv)
+	h.cancel(recv)
+	recv.fails(syscall.ECANCELED)
+	old := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP, Fd: int32(near)}
+	h.do(func(time.Time) { old.Pad = int32(d.fds.at(near).era) })
+	h.closeNow(near)
+	h.do(func(time.Time) { d.event(&old) }) // closed, number unused
+	again, _ := h.pair()
+	if again != near {
+		t.Fatalf("the number %d was not used again but %d", near, again)
+	}
+	h.submit(h.recv(again))
+	h.do(func(time.Time) {
+		d.event(&old)
+		if s := d.fds.at(again); s.readable || s.ended || s.interest&unix.EPOLLIN == 0 {
+			t.Errorf("an old event changed %+v", s)
+		}
+	})
+	if d.fds.at(NoFD) != nil || d.fds.at(maxFDs) != nil {
+		t.Error("there is an entry for what can be no descriptor")
+	}
+	d.fds.closing(NoFD)
+	d.fds.closing(maxFDs)
+}
+
+// TestEpollSpuriousConnect: an event that is not about connecting does not end
+// a connect.
+func TestEpollSpuriousConnect(t *testing.T) {
+	h := newEpollRig(t, TCP)
+	d := h.r.driver.(*epollDriver)
+	fd := h.socket(tcpAddr("127.0.0.1:1"), nil)
+	var connected bool
+	h.do(func(time.Time) {
+		op := Op{Kind: OpConnect, FD: fd}
+		connected = d.connected(&fdState{out: &op}, &op)
+	})
+	if connected {
+		t.Error("a socket without a peer is connected")
+	}
+}
+
+// TestEpollCoarse runs on what kernels before Linux 5.11 offer.
+func TestEpollCoarse(t *testing.T) {
+	h := newEpollRig(t, TCP)
+	h.do(func(time.Time) { h.r.driver.(*epollDriver).coarse = true })
+	testEcho(t, h)
+	testTimers(t, h)
+	testPostMany(t, h)
+}
+
+// TestEpollOutOfDescriptors opens a driver when there is none left for it.
+func TestEpollOutOfDescriptors(t *testing.T) {
+	leaks := watchLeaks(t)
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	next, err := unix.Dup(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unix.Close(next)
+	for room := range 2 { // not even the epoll instance; no eventfd
+		few := limit
+		few.Cur = uint64(next + room)
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &few); err != nil {
+			t.Fatal(err)
+		}
+		d, err := newEpollDriver(&Config{})
+		if e := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); e != nil {
+			t.Fatal(e)
+		}
+		if d != nil || !errors.Is(err, syscall.EMFILE) {
+			t.Errorf("with room for %d: %v, %v; want EMFILE", room, d, err)
+		}
+	}
+	leaks()
+}
+
+func TestResultOf(t *testing.T) {
+	for err, want := range map[error]int32{
+		nil:                 0,
+		syscall.EPIPE:       -int32(syscall.EPIPE),
+		errors.New("other"): -int32(syscall.EINVAL),
+	} {
+		if got := resultOf(err); got != want {
+			t.Errorf("resultOf(%v) = %d, want %d", err, got, want)
+		}
+	}
+	if _, err := zoneNumber("no-such-nic"); resultOf(err) != -int32(syscall.ENODEV) {
+		t.Errorf("resultOf(%v) = %d", err, resultOf(err))
+	}
+	if ErrnoError(0) != nil || ErrnoError(7) != nil || !errors.Is(ErrnoError(canceled), ErrCanceled) {
+		t.Error("ErrnoError")
+	}
+}
