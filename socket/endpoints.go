@@ -156,7 +156,7 @@ func (s *Socket) Unbind(endpoint string) error {
 		s.mu.Unlock()
 		return nil
 	}
-	return &EndpointError{"unbind", endpoint, ErrNotFound}
+	return s.notFound("unbind", endpoint)
 }
 
 // Disconnect takes back a Connect. What is queued is sent first, within Linger.
@@ -177,7 +177,16 @@ func (s *Socket) Disconnect(endpoint string) error {
 		}
 	}
 	s.mu.Unlock()
-	return &EndpointError{"disconnect", endpoint, ErrNotFound}
+	return s.notFound("disconnect", endpoint)
+}
+
+// notFound says that endpoint is none of the socket's. A closed socket has
+// none.
+func (s *Socket) notFound(op, endpoint string) error {
+	if s.closed.Load() {
+		return &EndpointError{op, endpoint, ErrClosed}
+	}
+	return &EndpointError{op, endpoint, ErrNotFound}
 }
 
 // Close ends the socket. Every call in progress returns ErrClosed. What is
