@@ -121,14 +121,16 @@ func TestMegabits(t *testing.T) {
 }
 
 // A message of another size than asked for ends the receiver, as it does with
-// libzmq's programs.
+// libzmq's programs: even the last of those that it was told to take.
 func TestWrongSize(t *testing.T) {
 	for _, c := range []struct {
 		local *Program
+		good  int // messages in front of the wrong one
 		peer  func(*socket.Options) (sender, error)
 	}{
-		{LocalThr, func(o *socket.Options) (sender, error) { return socket.NewPush(o) }},
-		{LocalLat, func(o *socket.Options) (sender, error) { return socket.NewReq(o) }},
+		{LocalThr, 0, func(o *socket.Options) (sender, error) { return socket.NewPush(o) }},
+		{LocalThr, 9, func(o *socket.Options) (sender, error) { return socket.NewPush(o) }},
+		{LocalLat, 0, func(o *socket.Options) (sender, error) { return socket.NewReq(o) }},
 	} {
 		t.Run(c.local.Name, func(t *testing.T) {
 			e, err := socket.NewEngine(nil)
@@ -141,7 +143,15 @@ func TestWrongSize(t *testing.T) {
 				t.Fatal(err)
 			}
 			err = c.local.Run(context.Background(), []string{"tcp://127.0.0.1:*", "64", "10"}, new(bytes.Buffer), func(at string) {
-				if err := errors.Join(peer.Connect(at), peer.SendBytes(context.Background(), make([]byte, 63))); err != nil {
+				if err := peer.Connect(at); err != nil {
+					t.Error(err)
+				}
+				for range c.good {
+					if err := peer.SendBytes(context.Background(), make([]byte, 64)); err != nil {
+						t.Error(err)
+					}
+				}
+				if err := peer.SendBytes(context.Background(), make([]byte, 63)); err != nil {
 					t.Error(err)
 				}
 			})
@@ -149,6 +159,16 @@ func TestWrongSize(t *testing.T) {
 				t.Errorf("ended with %v", err)
 			}
 		})
+	}
+}
+
+// Latency is of one way, of which a round trip has two.
+func TestLatencyIsOneWay(t *testing.T) {
+	var out bytes.Buffer
+	r := run{count: 5, out: &out}
+	r.printLatency(1234)
+	if got := out.String(); got != "average latency: 123.400 [us]\n" {
+		t.Error(got)
 	}
 }
 

@@ -57,6 +57,7 @@ func TestTopics(t *testing.T) {
 		{&itch.OrderDelete{Header: itch.Header{Locate: 2}}, "ABC"},
 		{&itch.OrderDelete{Header: itch.Header{Locate: 65535}}, "#65535"},
 		{&itch.AddOrder{Header: itch.Header{Locate: 9}, Stock: stocks("XYZ")[0]}, "XYZ"},
+		{&itch.AddOrder{Stock: stocks("XYZ")[0]}, "*"}, // without a code it is not of a stock
 		{&itch.SystemEvent{Event: 'C'}, "*"},
 	} {
 		if got := ts.of(itch.Append(nil, c.m)); got.String() != c.want {
