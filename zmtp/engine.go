@@ -250,6 +250,19 @@ func (e *Engine) tickTraffic(at time.Duration) (time.Time, error) {
 	return e.epoch.Add(next), nil
 }
 
+// Asking reports whether a PING was sent that no octet has answered. The peer
+// may be dead. It may also just not read, because its user is slow: libzmq reads
+// nothing at all while its receive queue is full, and so answers no PING. An
+// owner that can tell the two apart calls Alive before Tick.
+func (e *Engine) Asking() bool {
+	return e.state == stateTraffic && e.pace.pings > 0 && len(e.out) == 0
+}
+
+// Alive tells that the owner has evidence of the peer's life that is not in the
+// octets, such as acknowledgements of what was sent. The peer will be asked
+// again. A promise that the peer itself gave, by the TTL of its PING, stays.
+func (e *Engine) Alive(now time.Time) { e.pace.vouched(now.Sub(e.epoch)) }
+
 // Hold tells whether the owner reads from the connection. While it does not,
 // for want of room, the peer's silence proves nothing and no heartbeat deadline
 // runs; when it does again they start anew. Meanwhile the peer's PINGs are not

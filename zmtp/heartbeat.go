@@ -20,7 +20,7 @@ type heartbeat struct {
 	seen  time.Duration // when octets came last
 	asked time.Duration // when the last PING was put into the output
 	since time.Duration // from when on the first unanswered PING is known sent; -1: none is
-	ttl   time.Duration // by when after seen the peer promised to be heard; 0: it did not
+	until time.Duration // by when the peer promised to be heard; 0: it did not
 	pings int           // PINGs since octets came last
 	held  bool          // the owner does not read
 }
@@ -37,7 +37,14 @@ func (h *heartbeat) start(at time.Duration, cfg *Config, minor int) {
 
 // heard notes that octets came.
 func (h *heartbeat) heard(at time.Duration) {
-	h.seen, h.since, h.ttl, h.pings = at, -1, 0, 0
+	h.until = 0
+	h.vouched(at)
+}
+
+// vouched notes that somebody else saw a sign of life. It is no answer to a
+// promise, since that was to send something.
+func (h *heartbeat) vouched(at time.Duration) {
+	h.seen, h.since, h.pings = at, -1, 0
 }
 
 // promised notes the TTL of a PING after which nothing has come yet.
@@ -45,7 +52,9 @@ func (h *heartbeat) heard(at time.Duration) {
 // "If it receives a PING command with a non-zero TTL and then does not receive
 // any further traffic within that TTL", the peer is dead.
 func (h *heartbeat) promised(at, ttl time.Duration) {
-	h.seen, h.ttl = at, ttl
+	if ttl > 0 {
+		h.until = at + ttl
+	}
 }
 
 func (h *heartbeat) hold(at time.Duration, held bool) {
@@ -99,10 +108,7 @@ func (h *heartbeat) sign(at time.Duration, flushed bool) (due bool, next time.Du
 
 // deadline returns when the peer will count as dead, 0 for never.
 func (h *heartbeat) deadline(cfg *Config) time.Duration {
-	var dead time.Duration
-	if h.ttl > 0 {
-		dead = h.seen + h.ttl
-	}
+	dead := h.until
 	// "If it sends a PING command and does not receive any traffic within some
 	// timeout."
 	if h.since >= 0 {

@@ -135,6 +135,36 @@ func TestHeartbeatHold(t *testing.T) {
 	s.wait(15 * second).wantDead()
 }
 
+// TestHeartbeatAlive: an owner that knows better keeps a silent peer alive, and
+// it is asked again each time.
+func TestHeartbeatAlive(t *testing.T) {
+	s := heartbeats(t, 1)
+	for range 3 {
+		s.wantAsking(false).wantTick(5 * second).wantAsking(false)
+		s.wait(5 * second).wantTick(-1).wantAsking(false).wantSends(ping).wantAsking(true).wantTick(15 * second)
+		s.wait(15 * second)
+		s.e.Alive(s.now)
+	}
+	s.wantTick(5 * second)
+	s.wait(5 * second).wantTick(-1).wantSends(ping).wantTick(15 * second)
+	s.gets(anyOctets).wantAsking(false)
+
+	// "If it receives a PING command with a non-zero TTL" is another matter.
+	s.gets(AppendPing(nil, 3*second, nil)).wantTick(3 * second)
+	s.wait(2 * second)
+	s.e.Alive(s.now)
+	s.wantTick(second).wait(second).wantDead()
+	s.wantAsking(false)
+}
+
+func (s *side) wantAsking(want bool) *side {
+	s.t.Helper()
+	if got := s.e.Asking(); got != want {
+		s.t.Fatalf("at %v asking is %v, want %v", s.now.Sub(time.Unix(1, 0)), got, want)
+	}
+	return s
+}
+
 // TestHeartbeatHoldWithout: without heartbeats of our own, nothing is sent.
 func TestHeartbeatHoldWithout(t *testing.T) {
 	for _, s := range []*side{heartbeats(t, 0), newReadySide(t, &Config{SocketType: "PAIR"}, 1)} {

@@ -95,6 +95,7 @@ func TestMetadataLimits(t *testing.T) {
 		{"longest identity", AppendProperty(nil, "Identity", long[:255]), nil},
 		{"longer", AppendProperty(nil, "Identity", long[:256]), errBadIdentity},
 		// "The first octet of the Identity SHALL NOT be zero".
+		{"identity of a zero octet", AppendProperty(nil, "Identity", octets(0)), errBadIdentity},
 		{"identity of our own making", AppendProperty(nil, "Identity", octets(0, 1, 2, 3, 4)), errBadIdentity},
 	} {
 		if _, err := consumeMetadata(test.wire); err != test.want {
