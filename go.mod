@@ -3,17 +3,17 @@ module github.com/zeroring/zeroring
 go 1.26.0
 
 require (
+	github.com/HdrHistogram/hdrhistogram-go v1.4.0
 	github.com/godzie44/go-uring v0.0.0-20250501163612-d16a9e597639
+	github.com/panjf2000/ants/v2 v2.12.1
+	github.com/spf13/cobra v1.10.2
 	golang.org/x/sys v0.48.0
 )
 
 require (
 	github.com/BurntSushi/toml v1.4.1-0.20240526193622-a339e1f7089c // indirect
-	github.com/HdrHistogram/hdrhistogram-go v1.4.0 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/libp2p/go-sockaddr v0.1.1 // indirect
-	github.com/panjf2000/ants/v2 v2.12.1 // indirect
-	github.com/spf13/cobra v1.10.2 // indirect
 	github.com/spf13/pflag v1.0.9 // indirect
 	golang.org/x/exp/typeparams v0.0.0-20231108232855-2478ac86f678 // indirect
 	golang.org/x/mod v0.41.0 // indirect
