@@ -1,6 +1,7 @@
 package ring
 
 import (
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -72,6 +73,27 @@ func TestBellStress(t *testing.T) {
 		t.Errorf("%d wake-ups for %d times armed", wakes.Load(), arms)
 	}
 	t.Logf("%d items, %d wake-ups", consumed, wakes.Load())
+}
+
+// TestBellOneWinner has two producers ring at the same moment: one of them must
+// wake the consumer, and one only.
+func TestBellOneWinner(t *testing.T) {
+	rounds := int64(50_000)
+	if testing.Short() {
+		rounds = 10_000
+	}
+	var b Bell
+	var winners atomic.Int64
+	lockstep(t, rounds, b.Arm, func(int) {
+		if b.Ring() {
+			winners.Add(1)
+		}
+	}, func() string {
+		if got := winners.Swap(0); got != 1 {
+			return fmt.Sprintf("%d winners", got)
+		}
+		return ""
+	})
 }
 
 func TestBellDoesNotAllocate(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -93,3 +95,39 @@ func appendMessages(s *Stream, number uint64, messages int) {
 
 // yield lets the other side of a queue run.
 func yield() { runtime.Gosched() }
+
+// lockstep runs two goroutines that call act at the same moment, round after
+// round, as nearly as two processors can. Before each round it calls prepare,
+// and after it judge, which says what is wrong and so ends the test.
+func lockstep(t *testing.T, rounds int64, prepare func(), act func(me int), judge func() string) {
+	t.Helper()
+	var round, done atomic.Int64
+	spin := func(until func() bool) {
+		for i := 1; !until(); i++ {
+			if i%1000 == 0 {
+				yield() // there may be one processor only
+			}
+		}
+	}
+	var actors sync.WaitGroup
+	for me := range 2 {
+		actors.Go(func() {
+			for r := int64(1); r <= rounds; r++ {
+				spin(func() bool { return round.Load() >= r })
+				act(me)
+				done.Add(1)
+			}
+		})
+	}
+	for r := int64(1); r <= rounds; r++ {
+		prepare()
+		round.Store(r)
+		spin(func() bool { return done.Load() == 2*r })
+		if wrong := judge(); wrong != "" {
+			t.Errorf("round %d: %s", r, wrong)
+			break
+		}
+	}
+	round.Store(rounds) // let go of them, wherever they are
+	actors.Wait()
+}

@@ -1,6 +1,7 @@
 package ring
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -107,6 +108,76 @@ func TestInboxStress(t *testing.T) {
 	pushing.Wait()
 	if did != want {
 		t.Errorf("did %d units of work, want %d", did, want)
+	}
+}
+
+// TestInboxOneWinner has two producers push the same node at the same moment,
+// and then some of their own: the node must be queued once, and all come out.
+func TestInboxOneWinner(t *testing.T) {
+	rounds := int64(50_000)
+	if testing.Short() {
+		rounds = 10_000
+	}
+	var b Inbox[int]
+	var both Node[int]
+	var own [2][4]Node[int]
+	var winners atomic.Int64
+	lockstep(t, rounds, func() {}, func(me int) {
+		if b.Push(&both) {
+			winners.Add(1)
+		}
+		for i := range own[me] {
+			b.Push(&own[me][i])
+		}
+	}, func() string {
+		won, out := winners.Swap(0), len(inboxValues(&b))
+		if won != 1 || out != 1+2*len(own[0]) {
+			return fmt.Sprintf("%d producers queued the one node, and %d came out", won, out)
+		}
+		return ""
+	})
+}
+
+// TestInboxCount pushes few nodes as fast as it goes, while the consumer takes
+// as fast as it goes: what was queued must come out.
+func TestInboxCount(t *testing.T) {
+	rounds := 1_000_000
+	if testing.Short() {
+		rounds = 200_000
+	}
+	var b Inbox[int]
+	nodes := make([]Node[int], 16)
+	var queued atomic.Int64
+	var producers sync.WaitGroup
+	for p := range 2 {
+		producers.Go(func() {
+			mine := int64(0)
+			for i := range rounds {
+				if b.Push(&nodes[(i*(p+1))%len(nodes)]) {
+					mine++
+				}
+			}
+			queued.Add(mine)
+		})
+	}
+	over := make(chan struct{})
+	go func() { producers.Wait(); close(over) }()
+	taken := int64(0)
+	take := func() {
+		for n := b.Take(); n != nil; taken++ {
+			n = n.Unlink()
+		}
+	}
+	for ended := false; !ended; take() {
+		select {
+		case <-over:
+			ended = true
+		default:
+		}
+	}
+	take()
+	if taken != queued.Load() {
+		t.Errorf("%d nodes were queued, %d came out", queued.Load(), taken)
 	}
 }
 
