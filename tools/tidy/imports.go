@@ -28,8 +28,8 @@ var mayImport = map[string][]string{
 }
 
 // testsMayImport is what tests may import beside. The transcript is the format
-// of zmtp's golden vectors, which the tool that captures them writes: a leaf
-// that imports nothing of ours.
+// of zmtp's golden vectors, which the tool that captures them writes; it imports
+// zmtp and nothing else of ours.
 var testsMayImport = []string{
 	"golang.org/x/sys/unix", "go.uber.org/goleak", module + "tools/vectors/transcript",
 }
