@@ -216,7 +216,7 @@ func (c *child) socket(t *testing.T, typ string, o opts) *childSock {
 	}
 	if o.heartbeat > 0 {
 		s.set(zmqHeartbeatIvl, int(o.heartbeat/time.Millisecond))
-		s.set(zmqHeartbeatTimeout, int(3*o.heartbeat/time.Millisecond))
+		s.set(zmqHeartbeatTimeout, int(o.patience()/time.Millisecond))
 	}
 	if o.quick {
 		s.set(zmqReconnectIvl, 10)

@@ -22,12 +22,21 @@ type opts struct {
 	verbose   bool // XPUB_VERBOSE
 	correlate bool
 	relaxed   bool
-	heartbeat time.Duration // interval; a third of the timeout
+	heartbeat time.Duration // interval
+	silence   time.Duration // heartbeat timeout; 0 is three intervals
 	quick     bool          // reconnects after 10 ms
 	linger    time.Duration
 	ipv6      bool
 	welcome   string
 	maxSize   int64
+}
+
+// patience is how long a peer may be silent.
+func (o opts) patience() time.Duration {
+	if o.silence > 0 {
+		return o.silence
+	}
+	return 3 * o.heartbeat
 }
 
 // A sock is one socket of a row. Its methods fail the test that opened it if
