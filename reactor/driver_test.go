@@ -74,6 +74,7 @@ var suite = []struct {
 	{"close the group during everything", testCloseDuring},
 	{"descriptors are used again", testReuse},
 	{"handlers run one at a time", testSerial},
+	{"a busy connection leaves time for others", testFair},
 }
 
 // runSuite runs it all on the given worlds.
@@ -1467,4 +1468,27 @@ func testSerial(t *testing.T, h *rig) {
 		}
 	})
 	h.until("all rounds", func() bool { return all })
+}
+
+// testFair has sends that complete at once follow each other without end. An
+// operation of another connection must complete all the same.
+func testFair(t *testing.T, h *rig) {
+	near, far := h.pair()
+	busy, reader := h.send(near, "."), h.recv(far)
+	stop := false // guarded by h.mu
+	for _, c := range []*call{busy, reader} {
+		c.then = func(time.Time, result) {
+			if c.got = nil; !stop { // nobody looks at the results
+				c.start()
+			}
+		}
+	}
+	one, other := h.pair()
+	recv := h.recv(other)
+	h.submit(recv, busy, reader)
+	h.write(one, "x")
+	recv.want(1)
+	h.mu.Lock()
+	stop = true
+	h.mu.Unlock()
 }

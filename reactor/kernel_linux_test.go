@@ -83,6 +83,7 @@ func (p *pinger) Complete(_ time.Time, op *Op) {
 	}
 	if p.left--; p.left == 0 {
 		p.over <- struct{}{}
+		p.r.Yield() // to who waits for it
 	}
 }
 

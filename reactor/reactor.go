@@ -29,6 +29,7 @@ type Reactor struct {
 	stats   counters
 
 	// The reactor's thread's.
+	now     time.Time // when the last wait returned
 	timers  timerHeap
 	done    []completion // what the last wait appended
 	refused []completion // submitted after closing
@@ -144,6 +145,7 @@ func (r *Reactor) CloseFD(fd FD) { r.driver.closeFD(fd) }
 
 // run is the loop, until the Group is closed.
 func (r *Reactor) run() {
+	r.now = r.driver.now()
 	for !r.closing.Load() {
 		r.turn()
 	}
@@ -152,12 +154,12 @@ func (r *Reactor) run() {
 
 // turn is one pass of the loop.
 func (r *Reactor) turn() {
-	now := r.driver.now()
-	r.begin(now)
-	if r.poll(now); len(r.done) == 0 {
+	r.begin(r.now)
+	if r.poll(r.now); len(r.done) == 0 {
 		r.rest()
 	}
-	r.complete()
+	r.now = r.driver.now()
+	r.complete(r.now)
 }
 
 // begin does what was asked for since the last turn.
@@ -252,11 +254,8 @@ func (r *Reactor) block() {
 }
 
 // complete tells the owners.
-func (r *Reactor) complete() {
-	if len(r.done) == 0 {
-		return
-	}
-	r.deliver(r.driver.now(), r.done)
+func (r *Reactor) complete(now time.Time) {
+	r.deliver(now, r.done)
 	r.done = r.done[:0]
 }
 
@@ -287,7 +286,7 @@ func (r *Reactor) shut() {
 			until = now.Add(shutWait)
 		}
 		r.done = r.driver.wait(now, until, r.done[:0])
-		r.complete()
+		r.complete(r.driver.now())
 		r.runTasks(r.driver.now())
 		refused := r.refused
 		r.refused = nil

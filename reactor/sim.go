@@ -186,7 +186,7 @@ func (r *Reactor) busy(now time.Time) bool {
 func (r *Reactor) step(now time.Time) {
 	r.begin(now)
 	r.poll(now)
-	r.complete()
+	r.complete(now)
 	r.stats.publish(&r.tally)
 }
 

@@ -13,7 +13,7 @@ func (h *timerHeap) check() {
 	for i := range h.entries {
 		e := &h.entries[i]
 		assert(e.timer.slot == i+1)
-		assert(i == 0 || !e.before(&h.entries[(i-1)/2]))
+		assert(i == 0 || !e.before(&h.entries[(i-1)/4]))
 	}
 }
 
