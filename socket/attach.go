@@ -117,15 +117,18 @@ func (s *Socket) attach(p *pipe, up bool) bool {
 		return false
 	}
 	s.pipes[p] = struct{}{}
+	p.setHWM()
 	s.findSole()
 	s.mu.Unlock()
 	s.lockBoth()
-	p.up = up
-	s.pat.attach(p)
-	if up {
-		s.pat.connected(p)
+	if !p.detached { // by Close, meanwhile
+		p.up = up
+		s.pat.attach(p)
+		if up {
+			s.pat.connected(p)
+		}
+		s.pat.readable(p)
 	}
-	s.pat.readable(p)
 	s.unlockBoth()
 	s.sweep()
 	s.sending.wake()
@@ -163,6 +166,10 @@ func (s *Socket) disconnected(c *session, err error) {
 // received: p is detached once that has been.
 func (s *Socket) endPipe(p *pipe) {
 	s.lockBoth()
+	if p.detached {
+		s.unlockBoth()
+		return
+	}
 	s.drainReadable() // the last messages came before the news that it left
 	p.left.Store(true)
 	p.in.ended.Store(true)

@@ -141,12 +141,12 @@ func (s *Socket) dialEndpoint(e endpoint) error {
 // that came by it end, once what is queued for them is sent, within Linger.
 func (s *Socket) Unbind(endpoint string) error {
 	s.mu.Lock()
-	l := s.listeners[endpoint]
+	l, linger := s.listeners[endpoint], s.opts.Linger
 	delete(s.listeners, endpoint)
 	s.mu.Unlock()
 	if l != nil {
 		for _, c := range l.close() {
-			c.closeWithin(s.opts.Linger)
+			c.closeWithin(linger)
 		}
 		return nil
 	}
@@ -165,8 +165,9 @@ func (s *Socket) Disconnect(endpoint string) error {
 	if ds := s.dialers[endpoint]; len(ds) > 0 {
 		d := ds[len(ds)-1]
 		s.dialers[endpoint] = ds[:len(ds)-1]
+		linger := s.opts.Linger
 		s.mu.Unlock()
-		d.c.closeWithin(s.opts.Linger)
+		d.c.closeWithin(linger)
 		return nil
 	}
 	for p := range s.pipes {
@@ -205,6 +206,7 @@ func (s *Socket) Close() error {
 	if s.live == 0 {
 		close(s.quiet)
 	}
+	linger := s.opts.Linger
 	listeners, dialers, local := s.listeners, s.dialers, []*pipe(nil)
 	s.listeners, s.dialers = nil, nil
 	var remote []*session
@@ -232,7 +234,7 @@ func (s *Socket) Close() error {
 	// In the order they were made: a simulation must not depend on a map's.
 	slices.SortFunc(remote, func(a, b *session) int { return a.serial - b.serial })
 	for _, c := range slices.Compact(remote) {
-		c.closeWithin(s.opts.Linger)
+		c.closeWithin(linger)
 	}
 	if !s.engine.manual {
 		s.finish()

@@ -54,13 +54,17 @@ func (s *Socket) connectInproc(name string) error {
 	}
 	e.mu.Lock()
 	owner = e.inproc[name]
-	if owner == nil {
+	if owner == nil && !near.parted {
 		e.pending[name] = append(e.pending[name], far)
+		e.mu.Unlock()
+		return nil
 	}
 	e.mu.Unlock()
-	if owner != nil {
-		far.meet(owner)
+	if owner == nil {
+		far.free() // s was closed meanwhile
+		return nil
 	}
+	far.meet(owner)
 	return nil
 }
 
@@ -68,8 +72,6 @@ func (s *Socket) connectInproc(name string) error {
 // though owner, if not nil, is likely to be it.
 func (s *Socket) inprocPair(owner *Socket) (near, far *pipe) {
 	there, back := new(lane), new(lane)
-	there.hwm.Store(hwmOf(s.opts.SendHWM))
-	back.hwm.Store(hwmOf(s.opts.RecvHWM))
 	conflate := s.opts.Conflate || owner != nil && owner.opts.Conflate
 	there.conflate = conflate && s.typ != TypeSub
 	back.conflate = conflate && s.typ != TypePub
@@ -86,16 +88,21 @@ func (s *Socket) inprocPair(owner *Socket) (near, far *pipe) {
 }
 
 // meet gives p, the far end of a connection, to the socket that bound the name.
+// Either side may leave at any time: the engine's lock decides whether near left
+// before it had a peer.
 func (p *pipe) meet(owner *Socket) {
 	near := p.peer
-	p.host = owner
-	p.identity = near.host.opts.Identity
-	// "HWM over inproc is the sum of the sender's and the receiver's": each
-	// side alone is what was there until now.
-	p.in.hwm.Store(addHWM(p.in.hwm.Load(), hwmOf(owner.opts.RecvHWM)))
-	p.out.hwm.Store(addHWM(p.out.hwm.Load(), hwmOf(owner.opts.SendHWM)))
-	if !owner.typ.compatible(near.host.typ.String()) || !owner.attach(p, true) {
+	owner.engine.mu.Lock()
+	if near.parted {
+		owner.engine.mu.Unlock()
 		p.free()
+		return
+	}
+	p.host = owner
+	owner.engine.mu.Unlock()
+	p.identity = near.host.opts.Identity
+	if !owner.typ.compatible(near.host.typ.String()) || !owner.attach(p, true) {
+		owner.drop(p)
 		near.host.endPipe(near)
 		return
 	}
@@ -106,7 +113,7 @@ func (p *pipe) meet(owner *Socket) {
 // met takes note that the far end of p's connection has a host.
 func (s *Socket) met(p *pipe, identity []byte) {
 	s.lockBoth()
-	if !p.detached {
+	if !p.gone() {
 		p.identity, p.up = identity, true
 		s.pat.connected(p)
 		s.pat.readable(p)
@@ -123,6 +130,8 @@ func (s *Socket) met(p *pipe, identity []byte) {
 func (p *pipe) leave() {
 	e, far := p.host.engine, p.peer
 	e.mu.Lock()
+	p.parted = true
+	peer := far.host
 	waiting := e.pending[p.name]
 	i := slices.Index(waiting, far)
 	if i >= 0 {
@@ -132,13 +141,31 @@ func (p *pipe) leave() {
 		}
 	}
 	e.mu.Unlock()
-	if i >= 0 {
-		p.free() // for the far end, which never had a host
-	}
 	p.host.drop(p)
-	if i < 0 {
-		far.host.endPipe(far)
+	switch {
+	case peer != nil:
+		peer.endPipe(far)
+	case i >= 0:
+		far.free() // it never had a host
 	}
+}
+
+// setHWM makes the high-water marks of p's lanes what its host's options say,
+// and reports whether the other end is there. Over inproc the two sides' add
+// up; until there is another side, one alone is what counts.
+func (p *pipe) setHWM() (there bool) {
+	far, e := p.peer, p.host.engine
+	if far != nil {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+	}
+	send, recv := p.host.sendHWM.Load(), p.host.recvHWM.Load()
+	if there = far == nil || far.host != nil; there && far != nil {
+		send, recv = addHWM(send, far.host.recvHWM.Load()), addHWM(recv, far.host.sendHWM.Load())
+	}
+	p.out.hwm.Store(send)
+	p.in.hwm.Store(recv)
+	return there
 }
 
 // drop detaches p whatever waits in it.

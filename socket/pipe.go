@@ -261,6 +261,7 @@ type pipe struct {
 	link    link   // the connection; nil for inproc
 	peer    *pipe  // the other end; inproc only
 	name    string // inproc: the name that was connected to, on the side that did
+	parted  bool   // inproc: this side has left; under the engine's mu
 
 	minor    int  // the peer's minor version of ZMTP 3
 	up       bool // the handshake is done; under both locks
@@ -389,8 +390,3 @@ func (p *pipe) dataReady() { p.host.pipeReadable(p) }
 // roomReady queues p for the pattern's writable.
 func (p *pipe) roomReady() { p.host.pipeWritable(p) }
 
-// joinLanes makes a and b, whose lanes are each other's, tell each other.
-func joinLanes(a, b *pipe) {
-	a.out.producer, a.out.consumer = a, b
-	b.out.producer, b.out.consumer = b, a
-}

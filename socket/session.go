@@ -97,6 +97,7 @@ type writing struct {
 	own       atomic.Uint32 // batches that the sender wrote itself
 	seenOwn   uint32        // own when the reactor last looked
 	urgent    atomic.Bool   // the sender waits for the reactor
+	heard     atomic.Bool   // messages came since the last flush
 }
 
 type sessionTasks struct {
@@ -143,8 +144,7 @@ func (c *session) newPipe() *pipe {
 	in, out := new(lane), new(lane)
 	p := newPipe(c.host, in, out)
 	p.link = c
-	in.hwm.Store(hwmOf(o.RecvHWM))
-	out.hwm.Store(hwmOf(o.SendHWM))
+	p.setHWM()
 	in.conflate = o.Conflate && c.host.typ != TypePub && c.host.typ != TypePush
 	out.conflate = o.Conflate && c.host.typ != TypeSub && c.host.typ != TypePull
 	in.consumer, in.producer = p, (*sessionReader)(c)
@@ -174,13 +174,22 @@ func (c *session) opened(now time.Time, fd reactor.FD) {
 	c.wr.Lock()
 	c.fd = fd
 	c.wr.Unlock()
-	c.eng = zmtp.NewEngine(&c.host.zmtp, now)
+	c.eng = zmtp.NewEngine(&c.host.zmtp[c.side()], now)
 	c.state = stateHandshaking
 	c.takeControl()
 	c.arm()
 	c.rd.Unlock()
 	c.schedule(now)
 	c.flush(now)
+}
+
+// side is which of the host's configurations the engine gets: ours if we
+// connected, or, to let the other go first, if we bound.
+func (c *session) side() int {
+	if c.dial != nil {
+		return 0
+	}
+	return 1
 }
 
 // Complete handles an operation's completion. Reactor thread.
@@ -222,6 +231,11 @@ func (c *session) tick(now time.Time) {
 func (c *session) schedule(now time.Time) {
 	c.rd.Lock()
 	c.deadlines = false
+	if c.eng.Asking() && c.r.Acknowledged(c.fd) {
+		// libzmq reads nothing, and so answers no PING, while its user is
+		// slow and its queue is full. Heartbeats are for peers that are gone.
+		c.eng.Alive(now)
+	}
 	next, err := c.eng.Tick(now)
 	control := c.takeControl()
 	if control && err == nil {

@@ -47,9 +47,11 @@ type Socket struct {
 	// a connection. Calls work on it themselves rather than have its reactor do it.
 	sole atomic.Pointer[session]
 
+	sendHWM, recvHWM atomic.Uint64 // the options, which may change
+
 	closed atomic.Bool
 	done   chan struct{} // closed by Close
-	zmtp   zmtp.Config
+	zmtp   [2]zmtp.Config // of connections that were made, and accepted
 
 	mu        sync.Mutex
 	pipes     map[*pipe]struct{}
@@ -91,10 +93,14 @@ func New(t Type, opts *Options) (*Socket, error) {
 		names:     make(map[string]struct{}),
 		inline:    t == TypePub || t == TypeXPub,
 	}
-	s.zmtp = s.engineConfig()
-	if err := s.zmtp.Check(); err != nil {
+	s.sendHWM.Store(hwmOf(o.SendHWM))
+	s.recvHWM.Store(hwmOf(o.RecvHWM))
+	s.zmtp[0] = s.engineConfig()
+	if err := s.zmtp[0].Check(); err != nil {
 		return nil, err
 	}
+	s.zmtp[1] = s.zmtp[0]
+	s.zmtp[1].AsServer = true
 	s.pat = newPattern(t, &s.opts, o.Engine.random())
 	s.recvMu = &s.ownRecvMu
 	if s.pat.joint() {

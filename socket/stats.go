@@ -48,9 +48,9 @@ func (s *Socket) Stats() Stats {
 func (s *Socket) SetSendHWM(messages int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.opts.SendHWM = messages
+	s.sendHWM.Store(hwmOf(messages))
 	for p := range s.pipes {
-		p.out.hwm.Store(p.sumHWM(messages, p.peerHWM(true)))
+		p.setHWM()
 		p.roomReady()
 	}
 }
@@ -59,26 +59,13 @@ func (s *Socket) SetSendHWM(messages int) {
 func (s *Socket) SetRecvHWM(messages int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.opts.RecvHWM = messages
+	s.recvHWM.Store(hwmOf(messages))
 	for p := range s.pipes {
-		p.in.hwm.Store(p.sumHWM(messages, p.peerHWM(false)))
-		p.in.producer.roomReady()
+		if p.setHWM() {
+			p.in.producer.roomReady()
+		}
 	}
 }
-
-// peerHWM is what an inproc peer adds to the high-water mark of the lane that
-// p writes, or reads.
-func (p *pipe) peerHWM(writes bool) uint64 {
-	switch {
-	case p.peer == nil || p.peer.host == nil:
-		return 0
-	case writes:
-		return hwmOf(p.peer.host.opts.RecvHWM)
-	}
-	return hwmOf(p.peer.host.opts.SendHWM)
-}
-
-func (p *pipe) sumHWM(own int, peer uint64) uint64 { return addHWM(hwmOf(own), peer) }
 
 // Subscribe is for SUB and XSUB; see [Sub].
 func (s *Socket) Subscribe(topic []byte) error {
