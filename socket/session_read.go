@@ -92,13 +92,14 @@ func (c *session) received(now time.Time) {
 		c.continueReading(now)
 		control = c.takeControl()
 	}
+	due := c.deadlines
 	c.rd.Unlock()
 	if err != nil {
 		c.fail(now, err)
 	} else if control {
 		c.flushControl()
 	}
-	c.afterFeed(now)
+	c.afterFeed(now, due)
 }
 
 // absorb consumes the octets of a completed recv. Under rd.
@@ -157,12 +158,12 @@ func (c *session) checkLease(now time.Time) {
 			c.takeBack(now)
 		}
 	}
-	control := c.takeControl()
+	control, due := c.takeControl(), c.deadlines
 	c.rd.Unlock()
 	if control {
 		c.flushControl()
 	}
-	c.afterFeed(now)
+	c.afterFeed(now, due)
 }
 
 // takeBack gives reading back to the reactor. Under rd, reactor thread.
@@ -186,18 +187,18 @@ func (c *session) resume(now time.Time) {
 	if c.reader == readerNone && (c.stalled || c.yielded) {
 		c.takeBack(now)
 	}
-	control := c.takeControl()
+	control, due := c.takeControl(), c.deadlines
 	c.rd.Unlock()
 	if control {
 		c.flushControl()
 	}
-	c.afterFeed(now)
+	c.afterFeed(now, due)
 }
 
-// afterFeed completes what feed started and could not do under rd. Reactor
-// thread.
-func (c *session) afterFeed(now time.Time) {
-	if c.deadlines && (c.state == stateHandshaking || c.state == stateTraffic) {
+// afterFeed completes what feed started and could not do under rd; due is
+// deadlines as it was there, since callers set it too. Reactor thread.
+func (c *session) afterFeed(now time.Time, due bool) {
+	if due && (c.state == stateHandshaking || c.state == stateTraffic) {
 		c.schedule(now)
 	}
 	c.r.Yield()
@@ -249,6 +250,7 @@ func (c *session) handle(now time.Time, ev zmtp.Event, octets []byte) error {
 		c.deadlines = true
 		return c.ready()
 	case zmtp.EventMessages:
+		c.heard.Store(true)
 		c.buf.Retain(1)
 		c.p.in.publishBuf(c.buf, octets, ev.Messages)
 	case zmtp.EventSubscribe, zmtp.EventCancel:
