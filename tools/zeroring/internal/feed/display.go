@@ -69,6 +69,7 @@ type screen struct {
 	result *Result
 	phases []phase
 	drawn  int // lines drawn last time, which the cursor is below
+	past   []string
 }
 
 func (d *screen) live(p phase, a *arena, s span) {
@@ -91,18 +92,23 @@ func (d *screen) draw(view []string) {
 
 func (d *screen) head() []string {
 	r := d.result
-	return []string{
+	head := []string{
 		fmt.Sprintf("zeroring feed: %s, over %s to %d subscribers", r.Input, r.Transport, r.Subscribers),
 		fmt.Sprintf("%s: %s", r.Backend.Name, r.Backend.Reason),
 		"",
 	}
+	if len(d.past) == 0 {
+		return head
+	}
+	return append(append(head, d.past...), "")
 }
 
 func (d *screen) rates(p phase, a *arena, s span) []string {
 	l := s.latency
 	at := itch.Timestamp(a.pub.market.Load()).String()
+	name := fmt.Sprintf("%d of %d, %v", len(d.past)+1, len(d.phases), p.pace)
 	return []string{
-		fmt.Sprintf("%s  %s  %4.1f of %.1f s", fit(p.name+", "+p.pace.String(), 32),
+		fmt.Sprintf("%s  %s  %4.1f of %.1f s", fit(name, 32),
 			bar(s.elapsed.Seconds()/p.time.Seconds(), 24), s.elapsed.Seconds(), p.time.Seconds()),
 		"",
 		fmt.Sprintf("published  %14s msg/s  %12s/s    market time %s", group(int64(s.published)), octets(s.octetsOut), at[:8]),
@@ -132,7 +138,11 @@ func row(name, symbols string, t tally, perSecond float64) string {
 	return fmt.Sprintf("%-12s%9s%16s%14s%14s%12s", name, symbols, group(t.messages), group(int64(perSecond)), group(t.dropped), group(t.gaps))
 }
 
-func (d *screen) ended(*Phase) {}
+// ended keeps a line of what is over above what comes.
+func (d *screen) ended(p *Phase) {
+	d.past = append(d.past, fmt.Sprintf("%s: %s deliveries/s, p50 %s, p99 %s, %s dropped",
+		p.Name, group(int64(p.DeliveredPerSecond)), short(p.Latency.P50), short(p.Latency.P99), group(p.Dropped)))
+}
 
 func (d *screen) summary(r *Result) error {
 	d.draw(nil)

@@ -53,9 +53,10 @@ var someResult = &Result{
 // The view fits 80 columns whatever the numbers, and replaces the one before.
 func TestScreen(t *testing.T) {
 	var out bytes.Buffer
-	d := &screen{to: &out, result: someResult}
+	d := &screen{to: &out, result: someResult, phases: make([]phase, 2)}
 	a, s := busy(12)
 	p := phase{name: "flat out", time: 24 * time.Hour}
+	d.ended(&Phase{Name: "paced", DeliveredPerSecond: 364_000, Latency: Latency{P50: 31_000, P99: 88_000}})
 	for i := range 2 {
 		out.Reset()
 		d.live(p, a, s)
@@ -72,7 +73,9 @@ func TestScreen(t *testing.T) {
 				t.Errorf("%d columns: %s", width(line), line)
 			}
 		}
-		for _, has := range []string{"flat out", "io_uring", "and 4 more", "0 slow", "sum", "market time 00:00:00", "p99.9 999 ms"} {
+		for _, has := range []string{
+			"paced: 364,000 deliveries/s, p50 31.0 µs, p99 88.0 µs, 0 dropped",
+			"2 of 2, flat out", "io_uring", "and 4 more", "0 slow", "sum", "market time 00:00:00", "p99.9 999 ms"} {
 			if !strings.Contains(view, has) {
 				t.Errorf("the view lacks %q", has)
 			}
