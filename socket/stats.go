@@ -28,6 +28,9 @@ func (s *Socket) Stats() Stats {
 	defer s.unlockBoth()
 	var st Stats
 	for p := range s.pipes {
+		if p.detached {
+			continue // its lanes may be gone
+		}
 		ps := PeerStats{
 			Identity: append([]byte(nil), p.identity...), Up: p.online(), Dropped: p.dropped.Load(),
 			Sent: p.out.stream.Written(), Received: p.in.stream.Consumed(), Queued: p.out.stream.Queued(),
