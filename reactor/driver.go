@@ -61,6 +61,7 @@ type driver interface {
 	listen(at Addr, opts *SockOpts) (FD, Addr, error)      // listening; the address says what was bound
 	accepted(fd FD, opts *SockOpts) (peer Addr, err error) // sets up what OpAccept brought
 	localAddr(fd FD) (Addr, error)
+	backlogged(fd FD) bool // the other end is there and does not read
 	shutdown(fd FD) error // no more sending: the peer reads to the end of the stream
 	closeFD(fd FD)        // none of its Ops may be in flight
 

@@ -46,6 +46,22 @@ func (kernelSockets) tryWrite(fd FD, bufs [][]byte) (int, error) {
 	}
 }
 
+// backlogged asks TCP: what goes unacknowledged is sent again, and a peer whose
+// window is closed is probed, so one that is gone shows as either. One probe may
+// just be under way. A Unix socket's peer is in this very system.
+func (kernelSockets) backlogged(fd FD) bool {
+	info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err == unix.EOPNOTSUPP {
+		unread, err := unix.IoctlGetInt(int(fd), unix.TIOCOUTQ)
+		return err == nil && unread > 0
+	}
+	return err == nil && info.State == tcpEstablished &&
+		info.Notsent_bytes > 0 && info.Retransmits == 0 && info.Probes <= 1
+}
+
+// tcpEstablished is TCP_ESTABLISHED of the kernel's tcp_states.h.
+const tcpEstablished = 1
+
 func (kernelSockets) shutdown(fd FD) error { return unix.Shutdown(int(fd), unix.SHUT_WR) }
 
 // The calls below never wait, so they do not tell Go's scheduler that they

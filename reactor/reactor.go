@@ -134,6 +134,11 @@ func (r *Reactor) Accepted(fd FD, opts *SockOpts) (peer Addr, err error) {
 // LocalAddr is our end's address. Any goroutine.
 func (r *Reactor) LocalAddr(fd FD) (Addr, error) { return r.driver.localAddr(fd) }
 
+// Backlogged reports whether octets wait in the kernel because the peer's
+// program does not read, while its system acknowledges what it has room for.
+// Such a peer is slow, not gone. Any goroutine.
+func (r *Reactor) Backlogged(fd FD) bool { return r.driver.backlogged(fd) }
+
 // Shutdown ends sending on fd: the peer reads what was sent and then the end of
 // the stream. Closing instead, while octets wait to be read, makes the kernel
 // reset the connection, and the peer may lose what it had not read. Any goroutine.

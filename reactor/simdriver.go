@@ -32,6 +32,9 @@ func newSimDriver(n *Network, maxOps int) *simDriver {
 }
 
 func (d *simDriver) ops() *opTable  { return d.table }
+// backlogged is false: here nothing but what a peer says proves that it is there.
+func (d *simDriver) backlogged(FD) bool { return false }
+
 func (d *simDriver) pinned() bool   { return false }
 func (d *simDriver) now() time.Time { return d.network.Now() }
 

@@ -43,8 +43,11 @@ type EngineOptions struct {
 	Seed uint64
 
 	// Network is a simulated network to run on, for tests, which call its Step
-	// and Try methods only. With NetworkRuns, reactors run by themselves.
-	Network     *reactor.Network
+	// and Try methods only.
+	Network *reactor.Network
+
+	// NetworkRuns makes reactors on a Network run by themselves, as they do on
+	// a kernel.
 	NetworkRuns bool
 }
 
@@ -82,7 +85,7 @@ func NewEngine(opts *EngineOptions) (*Engine, error) {
 		o.Logger = slog.Default()
 	}
 	cfg := &reactor.Config{
-		Reactors: o.Reactors, BusyPoll: o.BusyPoll, CPUs: o.CPUs, Logger: o.Logger, Network: o.Network, Run: o.NetworkRuns,
+		Spin: -1, Reactors: o.Reactors, BusyPoll: o.BusyPoll, CPUs: o.CPUs, Logger: o.Logger, Network: o.Network, Run: o.NetworkRuns,
 	}
 	switch o.Backend {
 	case "":

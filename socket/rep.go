@@ -27,8 +27,13 @@ func (s *rep) detach(p *pipe) {
 
 // disconnected forgets the peer: "SHALL silently discard the reply, or return
 // an error, if the originating peer is no longer connected." Who connects next
-// need not be the same.
+// need not be the same. If we are the side that connects again, requests not
+// received yet go with the connection that they came by: their replies would
+// come by the next one and pass for those to other requests.
 func (s *rep) disconnected(p *pipe) {
+	if !p.gone() {
+		discard(p)
+	}
 	if p == s.peer {
 		s.peer = nil
 	}

@@ -231,9 +231,9 @@ func (c *session) tick(now time.Time) {
 func (c *session) schedule(now time.Time) {
 	c.rd.Lock()
 	c.deadlines = false
-	if c.eng.Asking() && c.r.Acknowledged(c.fd) {
+	if c.eng.Asking() && c.r.Backlogged(c.fd) {
 		// libzmq reads nothing, and so answers no PING, while its user is
-		// slow and its queue is full. Heartbeats are for peers that are gone.
+		// slow and its queue is full. Then what we send backs up.
 		c.eng.Alive(now)
 	}
 	next, err := c.eng.Tick(now)

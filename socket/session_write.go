@@ -62,7 +62,8 @@ func (c *session) flushFromCaller() {
 
 // burst reports whether the sender sends in bursts. Under wr.
 func (c *session) burst() bool {
-	if c.r.Now().Sub(c.flushedAt) > burstGap {
+	if c.heard.Load() || c.r.Now().Sub(c.flushedAt) > burstGap {
+		c.heard.Store(false) // a peer that answers in between is talked to, not streamed at
 		c.quick = 0
 		c.bursting.Store(false)
 		return false
@@ -249,6 +250,11 @@ func (c *session) afterFlush(now time.Time) {
 	c.r.Yield()
 }
 
+// controlLimit is how many control octets may wait before the engine keeps
+// what it has to say, and then says no more: a peer that sends PINGs and reads
+// no PONGs gets no more memory than this.
+const controlLimit = 4 << 10
+
 // takeControl moves the engine's control octets to where they wait to be
 // written, and reports whether there were any. Under rd.
 func (c *session) takeControl() bool {
@@ -257,11 +263,16 @@ func (c *session) takeControl() bool {
 		return false
 	}
 	c.ctlMu.Lock()
-	c.control = append(c.control, out...)
-	c.queued.Store(true)
+	room := len(c.control) < controlLimit
+	if room {
+		c.control = append(c.control, out...)
+		c.queued.Store(true)
+	}
 	c.ctlMu.Unlock()
-	c.eng.Sent(len(out))
-	return true
+	if room {
+		c.eng.Sent(len(out))
+	}
+	return room
 }
 
 // flushControl sees to it that control octets are written. Any goroutine.

@@ -91,14 +91,13 @@ func (l *ledger) forgive() { clear(l.owed) }
 
 // A pipeline is PUSHes to PULLs, or DEALERs to DEALERs or a PAIR.
 type pipeline struct {
-	w       *world
-	from    []*socket.Socket
-	to      []*socket.Socket
-	books   *ledger
-	left    int // messages to send yet
-	extra   int // and after the storm
-	calmed  bool
-	pending []bool
+	w      *world
+	from   []*socket.Socket
+	to     []*socket.Socket
+	books  *ledger
+	left   int // messages to send yet
+	extra  int // and after the storm
+	calmed bool
 }
 
 func newPipeline(w *world) (story, error) {

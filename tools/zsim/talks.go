@@ -16,9 +16,7 @@ type requests struct {
 	router  bool
 	waiting []bool
 	next    []uint32
-	lost    int
-	calmed  int // answers each client has had since the storm ended
-	answers []int
+	answers []int           // that each client has had since the storm ended
 	reply   *socket.Message // not sent for want of room
 }
 
