@@ -36,6 +36,7 @@ const (
 	zmqPlainUsername     = 45
 	zmqPlainPassword     = 46
 	zmqCurveServer       = 47
+	zmqCurveSecretKey    = 49
 	zmqProbeRouter       = 51
 	zmqReqCorrelate      = 52
 	zmqReqRelaxed        = 53

@@ -1,11 +1,11 @@
 package interop
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -40,7 +40,39 @@ func TestMain(m *testing.M) {
 	if out, err := exec.Command(python, "-c", "import zmq").CombinedOutput(); err != nil {
 		pyError = fmt.Errorf("python3-zmq: %w: %s", err, out)
 	}
+	goroutines, descriptors := held()
 	code = m.Run()
+	if left := leaked(goroutines, descriptors); left != "" && code == 0 {
+		fmt.Fprintln(os.Stderr, left)
+		code = 1
+	}
+}
+
+// held counts what must not grow.
+func held() (goroutines, descriptors int) {
+	open, _ := os.ReadDir("/proc/self/fd")
+	return runtime.NumGoroutine(), len(open)
+}
+
+// leaked says what is held over and above what there was, or "". It gives
+// goroutines that were told to end the time to do so.
+func leaked(goroutines, descriptors int) string {
+	limit := time.After(patience)
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for {
+		g, d := held()
+		if g <= goroutines && d <= descriptors {
+			return ""
+		}
+		select {
+		case <-look.C:
+		case <-limit:
+			stacks := make([]byte, 1<<20)
+			stacks = stacks[:runtime.Stack(stacks, true)]
+			return fmt.Sprintf("leaked: %d goroutines and %d descriptors, was %d and %d\n%s", g, d, goroutines, descriptors, stacks)
+		}
+	}
 }
 
 func compilePeer(dir string) (string, error) {
@@ -81,5 +113,3 @@ func fresh(transport string) string {
 	}
 	panic("no transport " + transport)
 }
-
-var errTimeout = errors.New("timeout")

@@ -2,6 +2,7 @@ package interop
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -30,15 +31,21 @@ func (s *ourSock) watch() *watch {
 // until waits for an event of that kind and returns it.
 func (w *watch) until(kind socket.EventKind) socket.Event {
 	w.t.Helper()
+	return w.next(kind)
+}
+
+// next waits for the next event of one of these kinds.
+func (w *watch) next(kinds ...socket.EventKind) socket.Event {
+	w.t.Helper()
 	limit := time.After(patience)
 	for {
 		select {
 		case ev := <-w.events:
-			if ev.Kind == kind {
+			if slices.Contains(kinds, ev.Kind) {
 				return ev
 			}
 		case <-limit:
-			w.t.Fatalf("no event %q in %v", kind, patience)
+			w.t.Fatalf("no event %v in %v", kinds, patience)
 		}
 	}
 }
