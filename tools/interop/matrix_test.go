@@ -5,7 +5,7 @@ import "testing"
 // The counts of "in order" rows.
 const (
 	bulkCount = 100_000
-	// A REQ waits for each reply, so its rows are measured in round trips.
+	// A REQ waits for each reply, so its rows have fewer; see TestManyRequests.
 	askCount = 2_000
 )
 
@@ -75,6 +75,19 @@ func TestMatrix(t *testing.T) {
 		for _, r := range rows("tcp", "ipc") {
 			t.Run(r.name(), func(t *testing.T) {
 				runRow(t, r, us, startC(t))
+			})
+		}
+	})
+}
+
+// TestManyRequests sends as many messages in lock-step as other rows do in
+// bulk: one there and one back in each round.
+func TestManyRequests(t *testing.T) {
+	eachBackend(t, func(t *testing.T, us *zeroring) {
+		for _, p := range []pairing{{"REQ", "REP"}, {"REP", "REQ"}} {
+			r := row{pairing: p, nearBinds: true, transport: "ipc"}
+			t.Run(r.name(), func(t *testing.T) {
+				r.connect(t, us, startC(t)).bulk(shape{bulkCount / 2, 24, 6, 3})
 			})
 		}
 	})
