@@ -65,12 +65,10 @@ func (s *Socket) recvSpinning(c *session, m *Message) error {
 	}
 }
 
-// parking and unparked surround a receiver's sleep, to learn whether spinning
-// would have met the message.
-func (c *session) parking() { c.parkedAt.Store(c.r.Now().UnixNano()) }
-
-func (c *session) unparked() {
-	if c.r.Now().UnixNano()-c.parkedAt.Load() < int64(c.host.engine.spin) {
+// slept learns from a receiver's sleep whether spinning would have met the
+// message.
+func (c *session) slept(from, woken time.Time) {
+	if woken.Sub(from) < c.host.engine.spin {
 		c.scored(+1)
 	} else {
 		c.scored(-1)

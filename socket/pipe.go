@@ -389,4 +389,3 @@ func (p *pipe) dataReady() { p.host.pipeReadable(p) }
 
 // roomReady queues p for the pattern's writable.
 func (p *pipe) roomReady() { p.host.pipeWritable(p) }
-

@@ -3,6 +3,7 @@ package socket
 import (
 	"context"
 	"iter"
+	"time"
 )
 
 // Recv returns the next message, waiting for one as long as ctx allows. The
@@ -80,6 +81,12 @@ func (s *Socket) recvSlowly(ctx context.Context, m *Message) error {
 				return err
 			}
 		}
+		if s.receiving.worthSpinning(s) && s.receiving.spin(s, &s.readable) {
+			if err := s.recvInto(m); err != errWouldBlock {
+				s.passOnRecv()
+				return err
+			}
+		}
 		w := s.receiving.add()
 		err := s.recvInto(m)
 		if err != errWouldBlock {
@@ -93,13 +100,14 @@ func (s *Socket) recvSlowly(ctx context.Context, m *Message) error {
 				s.receiving.remove(w) // it is for us to read
 				continue
 			}
-			c.parking()
 		}
+		from := time.Now()
 		select {
-		case <-w.woken:
+		case woken := <-w.woken:
 			s.receiving.done(w)
+			s.receiving.slept(s, from, woken)
 			if c != nil {
-				c.unparked()
+				c.slept(from, woken)
 			}
 		case <-ctx.Done():
 			s.receiving.remove(w)

@@ -70,7 +70,6 @@ type session struct {
 	// Whether a caller's spinning pays: how often octets came while it spun, or
 	// would have come. Any goroutine; it is only a guess.
 	spinScore atomic.Int32
-	parkedAt  atomic.Int64
 
 	wr sync.Mutex
 	writing

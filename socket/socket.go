@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/zeroring/zeroring/ring"
 	"github.com/zeroring/zeroring/zmtp"
@@ -43,6 +44,9 @@ type Socket struct {
 	// as it arrives: subscriptions to a PUB or XPUB.
 	inline bool
 
+	// oneWay says that messages only leave, or only arrive.
+	oneWay bool
+
 	// sole is the connection of the only pipe, if there is only one and it has
 	// a connection. Calls work on it themselves rather than have its reactor do it.
 	sole atomic.Pointer[session]
@@ -50,7 +54,7 @@ type Socket struct {
 	sendHWM, recvHWM atomic.Uint64 // the options, which may change
 
 	closed atomic.Bool
-	done   chan struct{} // closed by Close
+	done   chan struct{}  // closed by Close
 	zmtp   [2]zmtp.Config // of connections that were made, and accepted
 
 	mu        sync.Mutex
@@ -92,6 +96,7 @@ func New(t Type, opts *Options) (*Socket, error) {
 		dialers:   make(map[string][]*dialer),
 		names:     make(map[string]struct{}),
 		inline:    t == TypePub || t == TypeXPub,
+		oneWay:    !t.sends() || !t.receives(),
 	}
 	s.sendHWM.Store(hwmOf(o.SendHWM))
 	s.recvHWM.Store(hwmOf(o.RecvHWM))
@@ -278,6 +283,13 @@ func (s *Socket) sendSlowly(ctx context.Context, frames [][]byte) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		if s.sending.worthSpinning(s) && s.sending.spin(s, &s.vacant) {
+			s.sendMu.Lock()
+			if err := s.trySendLocked(frames); err != errWouldBlock {
+				s.passOnSend()
+				return err
+			}
+		}
 		w := s.sending.add()
 		s.sendMu.Lock()
 		err := s.trySendLocked(frames)
@@ -286,9 +298,11 @@ func (s *Socket) sendSlowly(ctx context.Context, frames [][]byte) error {
 			s.passOnSend()
 			return err
 		}
+		from := time.Now()
 		select {
-		case <-w.woken:
+		case woken := <-w.woken:
 			s.sending.done(w)
+			s.sending.slept(s, from, woken)
 		case <-ctx.Done():
 			s.sending.remove(w)
 			return ctx.Err()

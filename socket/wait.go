@@ -3,6 +3,9 @@ package socket
 import (
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"github.com/zeroring/zeroring/ring"
 )
 
 // A waitList holds the goroutines that sleep until there is something to
@@ -15,14 +18,18 @@ type waitList struct {
 	waiting atomic.Int32
 	mu      sync.Mutex
 	list    []*waiter // in order of arrival
+
+	// Whether looking on for a while before sleeping pays. It is only a guess,
+	// so goroutines may overwrite each other's.
+	score atomic.Int32
 }
 
 // A waiter is one sleeping goroutine.
 type waiter struct {
-	woken chan struct{} // capacity 1
+	woken chan time.Time // when it was woken; capacity 1
 }
 
-var waiters = sync.Pool{New: func() any { return &waiter{woken: make(chan struct{}, 1)} }}
+var waiters = sync.Pool{New: func() any { return &waiter{woken: make(chan time.Time, 1)} }}
 
 // add enlists a waiter for the calling goroutine.
 func (l *waitList) add() *waiter {
@@ -73,6 +80,51 @@ func (l *waitList) wake() bool {
 	l.list = append(l.list[:0], l.list[1:]...)
 	l.waiting.Store(int32(len(l.list)))
 	l.mu.Unlock()
-	w.woken <- struct{}{}
+	w.woken <- time.Now()
 	return true
+}
+
+// worthSpinning reports whether a goroutine that found nothing should look on
+// for a while before it sleeps. Only sockets that go one way do: where messages
+// go to and fro, the goroutine that is to answer wants this very processor.
+func (l *waitList) worthSpinning(s *Socket) bool {
+	return s.oneWay && s.engine.spin > 0 && l.score.Load() >= 0
+}
+
+// spin looks on until inbox has something, for a bounded time, and reports
+// whether it did.
+func (l *waitList) spin(s *Socket, inbox *ring.Inbox[*pipe]) bool {
+	start := time.Now()
+	for i := 1; inbox.Empty(); i++ {
+		if i%spinLooks != 0 {
+			continue
+		}
+		if s.closed.Load() || time.Since(start) > s.engine.spin {
+			l.scored(-2)
+			return false
+		}
+	}
+	l.scored(+1)
+	return true
+}
+
+// spinLooks is how many looks go between two at the clock.
+const spinLooks = 64
+
+// slept learns from a sleep whether spinning would have spared it: whether what
+// ended it came soon. That waking up took long besides is one more reason to
+// spin.
+func (l *waitList) slept(s *Socket, from, woken time.Time) {
+	if woken.Sub(from) < s.engine.spin {
+		l.scored(+1)
+	} else {
+		l.scored(-1)
+	}
+}
+
+// scored moves the score by n.
+func (l *waitList) scored(n int32) {
+	if now := l.score.Load() + n; now >= spinScoreMin && now <= spinScoreMax {
+		l.score.Store(now)
+	}
 }
