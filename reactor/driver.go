@@ -62,8 +62,8 @@ type driver interface {
 	accepted(fd FD, opts *SockOpts) (peer Addr, err error) // sets up what OpAccept brought
 	localAddr(fd FD) (Addr, error)
 	backlogged(fd FD) bool // the other end is there and does not read
-	shutdown(fd FD) error // no more sending: the peer reads to the end of the stream
-	closeFD(fd FD)        // none of its Ops may be in flight
+	shutdown(fd FD) error  // no more sending: the peer reads to the end of the stream
+	closeFD(fd FD)         // none of its Ops may be in flight
 
 	// close gives everything back. No Op may be in flight. Reactor thread only.
 	close() error

@@ -31,7 +31,8 @@ func newSimDriver(n *Network, maxOps int) *simDriver {
 	return d
 }
 
-func (d *simDriver) ops() *opTable  { return d.table }
+func (d *simDriver) ops() *opTable { return d.table }
+
 // backlogged is false: here nothing but what a peer says proves that it is there.
 func (d *simDriver) backlogged(FD) bool { return false }
 
