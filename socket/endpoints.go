@@ -198,7 +198,7 @@ func (s *Socket) Close() error {
 	if s.closed.Swap(true) {
 		s.mu.Unlock()
 		if !s.engine.manual {
-			<-s.quiet
+			<-s.ended
 		}
 		return nil
 	}
@@ -218,7 +218,7 @@ func (s *Socket) Close() error {
 		}
 	}
 	s.mu.Unlock()
-	s.engine.remove(s)
+	s.engine.closing(s)
 	for _, l := range listeners {
 		remote = append(remote, l.close()...)
 	}
@@ -256,6 +256,8 @@ func (s *Socket) finish() {
 	s.lockBoth()
 	s.pat.close()
 	s.unlockBoth()
+	s.engine.remove(s)
+	close(s.ended)
 }
 
 // sessionOver takes note that c has ended for good. Reactor thread.

@@ -178,11 +178,11 @@ func (e *Engine) add(s *Socket) error {
 	return nil
 }
 
-// remove forgets a socket and the inproc names it bound.
-func (e *Engine) remove(s *Socket) {
+// closing takes back the inproc names that a socket bound. The socket itself is
+// remembered until nothing is left of it, since it needs the reactors.
+func (e *Engine) closing(s *Socket) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	delete(e.sockets, s)
 	if e.manual {
 		e.ending = append(e.ending, s)
 	}
@@ -191,6 +191,13 @@ func (e *Engine) remove(s *Socket) {
 			delete(e.inproc, name)
 		}
 	}
+}
+
+// remove forgets a socket.
+func (e *Engine) remove(s *Socket) {
+	e.mu.Lock()
+	delete(e.sockets, s)
+	e.mu.Unlock()
 }
 
 // Errors of inproc names.

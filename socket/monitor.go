@@ -79,8 +79,9 @@ func (h *eventHub) emit(ev Event) {
 }
 
 // Events returns an iterator over what happens to the socket's connections
-// from now on, until ctx is done or the socket is closed. Events that are not
-// taken in time are dropped and counted: watching never slows a socket down.
+// from now on, until ctx is done or the socket is closed, which is the last
+// thing it sees. Events that are not taken in time are dropped and counted:
+// watching never slows a socket down. It can be ranged over once.
 func (s *Socket) Events(ctx context.Context) iter.Seq[Event] {
 	r := &eventReader{events: make(chan Event, eventQueue)}
 	h := &s.events
@@ -97,9 +98,10 @@ func (s *Socket) Events(ctx context.Context) iter.Seq[Event] {
 		h.watched.Add(-1)
 		h.mu.Unlock()
 	})
-	context.AfterFunc(ctx, leave)
+	stop := context.AfterFunc(ctx, leave)
 	return func(yield func(Event) bool) {
 		defer leave()
+		defer stop()
 		for {
 			select {
 			case ev := <-r.events:
@@ -108,9 +110,24 @@ func (s *Socket) Events(ctx context.Context) iter.Seq[Event] {
 				}
 			case <-ctx.Done():
 				return
-			case <-s.done:
+			case <-s.ended:
+				r.rest(yield)
 				return
 			}
+		}
+	}
+}
+
+// rest yields what is there, of a socket that has no more events.
+func (r *eventReader) rest(yield func(Event) bool) {
+	for {
+		select {
+		case ev := <-r.events:
+			if !yield(ev) {
+				return
+			}
+		default:
+			return
 		}
 	}
 }

@@ -67,6 +67,7 @@ type Socket struct {
 	live      int                 // connections that are not over yet
 	serial    int                 // connections there ever were
 	quiet     chan struct{}       // closed when closed and live is 0
+	ended     chan struct{}       // closed when Close is done
 	changed   chan struct{}       // closed when peers come or go; nil while nobody waits for that
 	events    eventHub
 }
@@ -91,6 +92,7 @@ func New(t Type, opts *Options) (*Socket, error) {
 		parts:     make([][]byte, 0, 8),
 		done:      make(chan struct{}),
 		quiet:     make(chan struct{}),
+		ended:     make(chan struct{}),
 		pipes:     make(map[*pipe]struct{}),
 		listeners: make(map[string]*listener),
 		dialers:   make(map[string][]*dialer),
