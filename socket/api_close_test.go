@@ -170,6 +170,37 @@ func TestCloseTwice(t *testing.T) {
 	})
 }
 
+// TestCloseEngineOfClosing: the engine waits for sockets that somebody else
+// closes just now, and that still have something to send.
+func TestCloseEngineOfClosing(t *testing.T) {
+	everywhere(t, wireTransport, func(t *testing.T, b *bed) {
+		far := newEngine(t, &socket.EngineOptions{Backend: b.backend})
+		defer far.Close()
+		to := b.open(t, socket.TypePull, func(o *socket.Options) { o.Engine = far })
+		endpoint := b.bind(t, to)
+		from := b.open(t, socket.TypePush, unlimited, lingering(socket.Off))
+		connectTo(t, from, endpoint)
+		const count = 20_000
+		for i := range count {
+			send(t, from, fmt.Sprint(i))
+		}
+		done := make(chan error, 2)
+		go func() { done <- from.Close() }()
+		until(t, "Close has begun", func() bool {
+			return errors.Is(from.TrySendBytes([]byte("x")), socket.ErrClosed)
+		})
+		go func() { done <- b.engine.Close() }()
+		for i := range count {
+			want(t, to, fmt.Sprint(i))
+		}
+		for range 2 {
+			if err := soon(t, "both are closed", done); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
 // TestCloseStress closes sockets of every type while many goroutines are in
 // all of their calls, and peers come, go and send.
 func TestCloseStress(t *testing.T) {

@@ -19,19 +19,26 @@ type rawListener struct {
 // rawListen listens where sockets of b can connect to.
 func (b *bed) rawListen(t testing.TB) rawListener {
 	t.Helper()
-	network, address := "tcp", "127.0.0.1:0"
-	if b.transport == "ipc" {
-		network, address = "unix", strings.TrimPrefix(b.endpoint(t), "ipc://")
-	}
+	return b.rawListenAt(t, b.endpoint(t))
+}
+
+func (b *bed) rawListenAt(t testing.TB, endpoint string) rawListener {
+	t.Helper()
+	network, address := rawAddress(endpoint)
 	l, err := net.Listen(network, address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	if network == "unix" {
-		return rawListener{l, "ipc://" + address}
+	return rawListener{l, endpoint}
+}
+
+// rawAddress is an endpoint in the words of package net.
+func rawAddress(endpoint string) (network, address string) {
+	if path, ok := strings.CutPrefix(endpoint, "ipc://"); ok {
+		return "unix", path
 	}
-	return rawListener{l, "tcp://" + l.Addr().String()}
+	return "tcp", strings.TrimPrefix(endpoint, "tcp://")
 }
 
 func (l rawListener) accept(t testing.TB) rawConn {
@@ -49,10 +56,7 @@ type rawConn struct{ net.Conn }
 // rawDial connects to an endpoint that a socket has bound.
 func rawDial(t testing.TB, endpoint string) rawConn {
 	t.Helper()
-	network, address := "tcp", strings.TrimPrefix(endpoint, "tcp://")
-	if path, ok := strings.CutPrefix(endpoint, "ipc://"); ok {
-		network, address = "unix", path
-	}
+	network, address := rawAddress(endpoint)
 	c, err := net.Dial(network, address)
 	if err != nil {
 		t.Fatal(err)
