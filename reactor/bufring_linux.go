@@ -38,13 +38,13 @@ type bufRing struct {
 	tail   uint16                    // next entry to fill; the kernel's is behind it until publish
 }
 
-// bufEntry is struct io_uring_buf. In the first of a ring, tail is the ring's tail,
+// bufEntry is struct io_uring_buf. In the first of a ring, the last field is its tail,
 // and the kernel's to read; in the others it means nothing.
 type bufEntry struct {
 	addr   uint64
 	size   uint32
 	number uint16
-	tail   uint16
+	_      uint16
 }
 
 // bufRingParams is struct io_uring_buf_reg.
