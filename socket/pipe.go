@@ -177,10 +177,11 @@ func (l *lane) free() int {
 }
 
 // full reports whether the producer must wait, and if so arms the room bell.
-// Producer only.
+// Producer only. A lane that conflates is never full, and its stream is none of
+// the producer's.
 func (l *lane) full() bool {
 	hwm := l.hwm.Load()
-	if !l.stream.Full(hwm) || l.conflate {
+	if l.conflate || !l.stream.Full(hwm) {
 		return false
 	}
 	l.room.Arm()
