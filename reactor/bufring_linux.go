@@ -17,7 +17,7 @@ const (
 	// connection takes a buffer only when octets are there, and what finds none
 	// is asked for again in the next turn. The kernel goes round them all, so each one
 	// more is RecvBufSize more of resident memory. A power of two.
-	bufRingEntries = 64
+	bufRingEntries = 32
 
 	bufRingGroup = 0 // each ring numbers its own groups, and we need one
 )

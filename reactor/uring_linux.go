@@ -154,15 +154,20 @@ func (d *uringDriver) cancel(op *Op) {
 		return
 	}
 	switch s := d.state(op); s.stage {
-	case stagePaused: // the kernel does not know it
-		s.stage = stageDone
-		d.ready = append(d.ready, completion{op: op, result: canceled})
+	case stagePaused:
+		d.refuse(op, canceled)
 	case stageKernel, stagePoll:
 		s.cancelled = true
 		sqe, _ := d.nextSQE()
 		fillCancel(sqe, op.token)
 		d.quiet(sqe)
 	}
+}
+
+// refuse completes op, which the kernel does not know.
+func (d *uringDriver) refuse(op *Op, result int32) {
+	d.state(op).stage = stageDone
+	d.ready = append(d.ready, completion{op: op, result: result})
 }
 
 func (d *uringDriver) state(op *Op) *opState { return &d.states[op.token.slot()] }
@@ -229,8 +234,7 @@ func (d *uringDriver) stageConnect(sqe *uring.SQEntry, side *sidecar, op *Op) {
 	_, address, err := sockaddr(op.Addr)
 	if err != nil {
 		fillNop(sqe)
-		d.state(op).stage = stageDone
-		d.ready = append(d.ready, completion{op: op, result: resultOf(err)})
+		d.refuse(op, resultOf(err))
 		return
 	}
 	fillConnect(sqe, side, op.FD, address, op.token)

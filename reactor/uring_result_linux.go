@@ -84,14 +84,10 @@ func (d *uringDriver) finish(op *Op, result int32, done []completion) []completi
 
 // again submits op anew, or finishes it if it was cancelled meanwhile.
 func (d *uringDriver) again(op *Op, done []completion) []completion {
-	switch {
-	case d.state(op).cancelled:
+	if d.state(op).cancelled {
 		return d.finish(op, canceled, done)
-	case op.Kind == OpConnect:
-		d.stagePoll(op) // it has begun, and cannot begin twice
-	default:
-		d.stage(op)
 	}
+	d.stage(op)
 	return done
 }
 
