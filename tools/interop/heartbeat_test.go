@@ -2,6 +2,7 @@ package interop
 
 import (
 	"errors"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -147,5 +148,23 @@ func TestTheyHang(t *testing.T) {
 		w.until(socket.EventReady)
 		near.send(lit("welcome back"))
 		expect(t, far, lit("welcome back"))
+	})
+}
+
+// TestPingContext pings with a context, which libzmq's PINGs do not have.
+func TestPingContext(t *testing.T) {
+	eachBackend(t, func(t *testing.T, us *zeroring) {
+		near := us.open(t, "PULL", opts{})
+		raw := dialRaw(t, near.bind(fresh("tcp")))
+		raw.say(handshake + "\x04\x17\x04PING\x00\x64sixteen octets !")
+		const pong = "\x04\x15\x04PONGsixteen octets !"
+		var heard strings.Builder
+		for b := make([]byte, 1000); !strings.HasSuffix(heard.String(), pong); {
+			n, err := raw.Read(b)
+			if err != nil {
+				t.Fatalf("heard %q: %v, want a PONG", heard.String(), err)
+			}
+			heard.Write(b[:n])
+		}
 	})
 }

@@ -176,6 +176,26 @@ func TestConflate(t *testing.T) {
 	})
 }
 
+// TestConflateOurs checks that of what a PUSH of ours was given while nobody
+// was there, only the last message is sent.
+func TestConflateOurs(t *testing.T) {
+	eachBackend(t, func(t *testing.T, us *zeroring) {
+		o := us.options(opts{quick: true})
+		o.Conflate = true
+		push := us.socket(t, "PUSH", o)
+		endpoint := fresh("ipc")
+		push.connect(endpoint)
+		for i := range 100 {
+			push.send(lit(fmt.Sprint(i)))
+		}
+		pull := startC(t).open(t, "PULL", opts{})
+		pull.bind(endpoint)
+		expect(t, pull, lit("99"))
+		push.send(lit("100"))
+		expect(t, pull, lit("100"))
+	})
+}
+
 // TestImmediate checks that with Immediate a PUSH hands nothing to a connection
 // that is still being made: all goes to the peer that is there.
 func TestImmediate(t *testing.T) {

@@ -209,6 +209,36 @@ func TestKilledMidStream(t *testing.T) {
 	})
 }
 
+// TestKilledWhenFull kills a PULL after our PUSH got stuck in the middle of a
+// message. What its successor gets begins with a whole one.
+func TestKilledWhenFull(t *testing.T) {
+	eachBackend(t, func(t *testing.T, us *zeroring) {
+		for _, binds := range []bool{true, false} {
+			r := row{pairing: pairing{"PUSH", "PULL"}, nearBinds: binds, transport: "ipc", opts: opts{quick: true, hwm: fillHWM}}
+			t.Run(r.name(), func(t *testing.T) {
+				first := startC(t)
+				l := r.connect(t, us, first)
+				near := l.near.sock.(*ourSock)
+				n := near.fill()
+				first.kill()
+				l.replaceFar(startC(t))
+				near.send(lit("end"))
+				last := -1
+				for msg := l.far.recv(); differ(msg, lits("end")) != ""; msg = l.far.recv() {
+					seq := int(binary.BigEndian.Uint64(msg[0].shown)) >> 8
+					if d := differ(msg, []part{gen(fillSize, uint64(seq)<<8, 1)}); d != "" || seq <= last || seq >= n {
+						t.Fatalf("message %d of %d after %d: %s", seq, n, last, d)
+					}
+					last = seq
+				}
+				if !binds && last != n-1 {
+					t.Errorf("the last message is %d, and %d was still queued", last, n-1)
+				}
+			})
+		}
+	})
+}
+
 const floodSize = 5000
 
 // flood sends numbered messages until what it returns is called.
