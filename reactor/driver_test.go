@@ -289,6 +289,9 @@ func (c *call) Complete(now time.Time, op *Op) {
 		if op.Result <= 0 {
 			h.t.Errorf("result %d came with a Buf", op.Result)
 		}
+		if int(op.Result) <= smallRead && len(op.Buf.Data) > 2*smallRead {
+			h.t.Errorf("%d octets came in a Buf of %d", op.Result, len(op.Buf.Data))
+		}
 		op.Buf.Release()
 		op.Buf = nil
 	}
@@ -606,6 +609,19 @@ func (h *rig) filled(near FD) int {
 
 func testSendWaits(t *testing.T, h *rig) {
 	near, far := h.pairWith(&SockOpts{SendBuf: 8 << 10, RecvBuf: 8 << 10})
+	// Room is made by a TryRead too.
+	total := h.filled(near)
+	send, left := h.send(near, "tail"), total+4
+	h.submit(send)
+	for b := make([]byte, 4096); left > 0; {
+		n, err := h.r.TryRead(far, b)
+		if left -= n; err == ErrAgain {
+			h.turns()
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	send.want(4)
 	for range 3 { // once the driver knows the FD it behaves differently
 		total := h.filled(near)
 		send := h.send(near, "tail")

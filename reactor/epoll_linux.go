@@ -99,7 +99,7 @@ func (d *epollDriver) submit(op *Op) {
 	case OpSend:
 		assert(s.out == nil)
 		s.out = op
-		if !s.full && !d.output(s) {
+		if !d.output(s) {
 			d.watch(s, op, unix.EPOLLOUT)
 		}
 	case OpConnect:
@@ -235,11 +235,9 @@ func (d *epollDriver) event(e *unix.EpollEvent) {
 		}
 	}
 	if e.Events&outEvents != 0 {
-		wasFull := s.full
-		s.full = false
 		if s.out != nil {
 			d.output(s)
-		} else if e.Events&unix.EPOLLOUT != 0 && !wasFull {
+		} else if e.Events&unix.EPOLLOUT != 0 {
 			// A Unix socket reports each time its peer reads.
 			d.ignore(fd, s, unix.EPOLLOUT)
 		}
@@ -313,7 +311,6 @@ func (d *epollDriver) keep(n int) *ring.Buf {
 func (d *epollDriver) send(s *fdState, op *Op) bool {
 	n, errno := sendNow(op.FD, op.Bufs)
 	if errno == unix.EAGAIN {
-		s.full = true // watch keeps the invariant, or takes op out
 		return false
 	}
 	s.out = nil
@@ -463,7 +460,7 @@ func (d *epollDriver) watch(s *fdState, op *Op, events uint32) {
 	if s.in == op {
 		s.in = nil
 	} else {
-		s.out, s.full = nil, false
+		s.out = nil
 	}
 	d.finish(op, errnoResult(errno))
 }

@@ -9,12 +9,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// interest is which events of fd the kernel is to report.
-func (h *rig) interest(fd FD) (events uint32) {
+// known is what the driver knows of fd.
+func (h *rig) known(fd FD) (s struct {
+	interest uint32
+	readable bool
+}) {
 	h.t.Helper()
-	h.do(func(time.Time) { events = h.r.driver.(*epollDriver).fds.at(fd).interest })
-	return events
+	h.do(func(time.Time) {
+		at := h.r.driver.(*epollDriver).fds.at(fd)
+		s.interest, s.readable = at.interest, at.readable
+	})
+	return s
 }
+
+func (h *rig) interest(fd FD) uint32 { return h.known(fd).interest }
 
 // TestEpollLosesInterest checks that octets that somebody else reads do not
 // wake the reactor again and again, and that it hears of them when it has to.
@@ -46,10 +54,15 @@ func TestEpollLosesInterest(t *testing.T) {
 		if res := recv.want(5); res.data != "three" {
 			t.Errorf("got %q, want three", res.data)
 		}
-		h.submit(recv)
+		h.write(near, "more") // there is interest again, and nobody waits
+		h.turns()
+		if n, err := h.r.TryRead(far, b); n != 4 || err != nil {
+			t.Fatalf("TryRead = %d, %v", n, err)
+		}
+		h.submit(recv) // finds nothing
 		recv.idle()
-		if h.interest(far)&unix.EPOLLIN == 0 {
-			t.Error("a receive waits again and nobody is interested")
+		if k := h.known(far); k.interest&unix.EPOLLIN == 0 || k.interest&unix.EPOLLET == 0 || k.readable {
+			t.Errorf("a receive waits again, and known is %+v", k)
 		}
 		h.write(near, "four")
 		recv.want(4)
@@ -148,6 +161,48 @@ func TestEpollCoarse(t *testing.T) {
 	testEcho(t, h)
 	testTimers(t, h)
 	testPostMany(t, h)
+}
+
+// TestEpollWait drives the driver directly: what is queued is handed out
+// without waiting, and a wait does not end before its time.
+func TestEpollWait(t *testing.T) {
+	opened, err := newEpollDriver(&Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := opened.(*epollDriver)
+	defer d.close()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(pair[1])
+	send := Op{Kind: OpSend, FD: FD(pair[0]), Bufs: [][]byte{{1}}}
+	d.submit(&send)
+	done := d.wait(time.Now(), time.Time{}, nil)
+	if len(done) != 1 || done[0] != (completion{op: &send, result: 1}) || d.ops().live() != 0 {
+		t.Errorf("done %+v, %d in flight; want the send", done, d.ops().live())
+	}
+	recv := Op{Kind: OpRecv, FD: FD(pair[0])}
+	d.submit(&recv)
+	for _, d.coarse = range []bool{false, true} {
+		for _, pause := range []time.Duration{1, time.Millisecond / 2, 3 * time.Millisecond / 2} {
+			now := time.Now()
+			if done = d.wait(now, now.Add(pause), done[:0]); len(done) != 0 || time.Now().Before(now.Add(pause)) {
+				t.Errorf("coarse %v: a wait of %v ended too early, with %v", d.coarse, pause, done)
+			}
+		}
+	}
+	d.wake()
+	d.wake()
+	if done = d.wait(time.Now(), time.Time{}, done[:0]); len(done) != 0 {
+		t.Errorf("a wake brought %v", done)
+	}
+	d.cancel(&recv)
+	if done = d.wait(time.Now(), time.Time{}, done[:0]); len(done) != 1 || done[0].result != canceled {
+		t.Errorf("a cancel brought %v", done)
+	}
+	d.closeFD(FD(pair[0]))
 }
 
 // TestEpollOutOfDescriptors opens a driver when there is none left for it.

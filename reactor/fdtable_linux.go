@@ -20,10 +20,9 @@ const (
 // An fdState is what is known of one descriptor. closes belongs to everybody,
 // the rest to the reactor's thread.
 //
-// Invariants, as long as era == closes:
-//
-//	readable || the kernel will report an edge for what arrives || interest lacks EPOLLIN
-//	full ⇒ interest has EPOLLOUT, so the kernel will report an edge when there is room
+// Invariant, as long as era == closes: readable, or the kernel will report an
+// edge for what is there and what arrives, or interest lacks EPOLLIN. Writing
+// needs nothing of the kind, because it is always tried first.
 type fdState struct {
 	closes atomic.Uint32 // how often a descriptor of this number was closed
 	era    uint32        // closes when the rest began to be about this descriptor
@@ -31,7 +30,6 @@ type fdState struct {
 	interest uint32 // events in the interest list; 0: not in it
 	readable bool   // an edge came, and what it announced was not all read
 	ended    bool   // reading will end: a short read does not mean that nothing is left
-	full     bool   // a write found no room, and no edge came since
 
 	in  *Op // OpRecv or OpAccept in flight
 	out *Op // OpConnect or OpSend in flight
@@ -52,7 +50,7 @@ func (t *fdTable) at(fd FD) *fdState {
 	if closes := s.closes.Load(); s.era != closes {
 		assert(s.in == nil && s.out == nil) // closed under an operation
 		s.era = closes
-		s.interest, s.readable, s.ended, s.full = 0, false, false, false
+		s.interest, s.readable, s.ended = 0, false, false
 	}
 	return s
 }

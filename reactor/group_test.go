@@ -200,3 +200,53 @@ func TestYield(t *testing.T) {
 		t.Error("the yield is still owed")
 	}
 }
+
+// A waitDriver counts waits that may block.
+type waitDriver struct {
+	*simDriver
+	r      *Reactor
+	blocks int
+	during func()
+}
+
+func (d *waitDriver) wait(now, until time.Time, done []completion) []completion {
+	if until.IsZero() {
+		d.blocks++
+		if d.during != nil {
+			d.during()
+		}
+	}
+	return done
+}
+
+// TestBlock checks the steps by which a reactor goes to sleep. What is posted
+// at any of them must not be slept over.
+func TestBlock(t *testing.T) {
+	d := &waitDriver{simDriver: newSimDriver(NewNetwork(1, Faults{}), 1)}
+	r := &Reactor{driver: d, group: &Group{}}
+	task := Task{Run: func(time.Time) {}}
+	r.Post(&task) // just before the bell was armed: nobody rang
+	r.block()
+	if d.blocks != 0 {
+		t.Error("it sleeps with a task posted")
+	}
+	r.runTasks(time.Time{})
+	r.closing.Store(true)
+	r.block()
+	if d.blocks != 0 {
+		t.Error("it sleeps though it is to close")
+	}
+	r.closing.Store(false)
+	d.during = func() { r.Post(&task) } // asleep
+	r.block()
+	if d.blocks != 1 || len(d.kicked) != 1 || r.Stats().Wakes != 1 {
+		t.Errorf("blocked %d times, woken %d times; want once each", d.blocks, r.Stats().Wakes)
+	}
+	r.runTasks(time.Time{})
+	d.during = nil
+	r.block()
+	r.Post(&task) // awake again
+	if r.Stats().Wakes != 1 {
+		t.Error("a reactor that is awake was woken")
+	}
+}

@@ -700,3 +700,62 @@ func TestSimInBubble(t *testing.T) {
 		}
 	})
 }
+
+// TestSimRunningHears checks that whatever somebody else does to a socket wakes
+// the reactor whose operation waits for it. In a bubble nothing else would.
+func TestSimRunningHears(t *testing.T) {
+	for name, c := range map[string]struct {
+		kind OpKind
+		act  func(r *Reactor, n *Network, far FD)
+		want int32
+	}{
+		"TryWrite": {OpRecv, func(r *Reactor, _ *Network, far FD) { r.TryWrite(far, [][]byte{{1}}) }, 1},
+		"Shutdown": {OpRecv, func(r *Reactor, _ *Network, far FD) { r.Shutdown(far) }, 0},
+		"CloseFD":  {OpRecv, func(r *Reactor, _ *Network, far FD) { r.CloseFD(far) }, -int32(syscall.ECONNRESET)},
+		"Kill":     {OpRecv, func(_ *Reactor, n *Network, _ FD) { n.Kill(Addr{}) }, -int32(syscall.ECONNRESET)},
+		"TryRead":  {OpSend, func(r *Reactor, _ *Network, far FD) { r.TryRead(far, make([]byte, 2)) }, 2},
+		"let go": {OpRecv, func(r *Reactor, n *Network, far FD) {
+			n.Hold(Addr{}, true)
+			r.TryWrite(far, [][]byte{{1}})
+			synctest.Wait()
+			n.Hold(Addr{}, false)
+		}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := NewNetwork(1, Faults{Buffer: 4})
+				g, err := NewGroup(&Config{Network: n, Run: true})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer g.Close()
+				r := g.Home()
+				near, far := n.newSocket(), n.newSocket()
+				near.state, near.peer, far.state, far.peer = simConnected, far, simConnected, near
+				if _, err := r.TryWrite(near.fd, [][]byte{{1, 2, 3, 4}}); err != nil {
+					t.Fatal(err)
+				}
+				got := make(chan int32, 1)
+				op := Op{Kind: c.kind, FD: near.fd, Bufs: [][]byte{{5, 6, 7}}, Owner: handlerFunc(func(_ time.Time, op *Op) {
+					if op.Buf != nil {
+						op.Buf.Release()
+					}
+					got <- op.Result
+				})}
+				r.Post(&Task{Run: func(time.Time) { r.Submit(&op) }})
+				synctest.Wait()
+				if len(got) != 0 {
+					t.Fatalf("result %d before anything happened", <-got)
+				}
+				c.act(r, n, far.fd)
+				synctest.Wait()
+				if len(got) != 1 {
+					t.Fatal("the reactor did not hear of it")
+				}
+				if res := <-got; res != c.want {
+					t.Errorf("result %d, want %d", res, c.want)
+				}
+			})
+		})
+	}
+}
