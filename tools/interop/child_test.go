@@ -24,7 +24,6 @@ const (
 	zmqEvents            = 15
 	zmqLinger            = 17
 	zmqReconnectIvl      = 18
-	zmqReconnectIvlMax   = 21
 	zmqMaxMsgSize        = 22
 	zmqSndHWM            = 23
 	zmqRcvHWM            = 24
@@ -44,10 +43,8 @@ const (
 	zmqXPubWelcome       = 72
 	zmqHeartbeatIvl      = 75
 	zmqHeartbeatTimeout  = 77
-	eventConnected       = 0x0001
 	eventDisconnected    = 0x0200
 	eventHandshakeFailed = 0x0800 | 0x2000 | 0x4000
-	eventHandshakeDone   = 0x1000
 )
 
 // A child is a process that does what it is told with libzmq, by C or Python.
