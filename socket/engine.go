@@ -31,7 +31,7 @@ type EngineOptions struct {
 	CPUs []int
 
 	// Spin is for how long a Recv that finds nothing looks on before it sleeps,
-	// where that has paid before. Zero means 50 µs, Off not at all.
+	// where that has paid before. Zero means 100 µs, Off not at all.
 	Spin time.Duration
 
 	// Logger is told which backend was chosen and why, and what sockets without
@@ -51,7 +51,7 @@ type EngineOptions struct {
 	NetworkRuns bool
 }
 
-const defaultSpin = 50 * time.Microsecond
+const defaultSpin = 100 * time.Microsecond
 
 // An Engine runs the connections of sockets, on its reactors, and holds inproc
 // names. It is what libzmq calls a context.

@@ -77,10 +77,10 @@ type session struct {
 
 // writing is the writing half of a session.
 type writing struct {
-	live bool     // messages may flow: the handshake is done
-	busy bool     // send is in flight, and the reactor has the duty to flush
-	cut  bool     // the last write ended inside a message
-	bufs [][]byte // gathered; memory reused
+	live bool        // messages may flow: the handshake is done
+	busy atomic.Bool // send is in flight, and the reactor has the duty to flush
+	cut  bool        // the last write ended inside a message
+	bufs [][]byte    // gathered; memory reused
 
 	// commands says that bufs are of control. Not queued, which more commands
 	// may set while messages are being written.
@@ -89,14 +89,16 @@ type writing struct {
 	queued   atomic.Bool
 	ctlMu    sync.Mutex
 
-	flushedAt time.Time
-	quick     int           // flushes in a row that came right after the one before
-	bursting  atomic.Bool   // the sender sends in bursts: it flushes by the batch
-	unflushed int           // octets since, by the sender; under the host's sendMu
-	own       atomic.Uint32 // batches that the sender wrote itself
-	seenOwn   uint32        // own when the reactor last looked
-	urgent    atomic.Bool   // the sender waits for the reactor
-	heard     atomic.Bool   // messages came since the last flush
+	flushedAt    time.Time
+	quick        int         // flushes in a row that came right after the one before
+	bursting     atomic.Bool // the sender sends in bursts: it flushes by the batch
+	unflushed    int         // octets since, by the sender; under the host's sendMu
+	urgent       atomic.Bool // the sender waits for the reactor
+	shippedEver  uint64      // octets of messages written
+	burstFrom    uint64      // shippedEver when the burst began
+	seenProgress uint64      // shippedEver and what waited when the reactor last looked
+
+	heard atomic.Bool // messages came since the last flush
 }
 
 type sessionTasks struct {
@@ -293,7 +295,7 @@ func (c *session) fail(now time.Time, err error) {
 	c.rd.Lock()
 	c.wr.Lock()
 	c.live = false
-	busy := c.busy
+	busy := c.busy.Load()
 	if !busy && !c.cut && c.eng != nil && len(c.eng.Output()) > 0 {
 		// The engine's last word to the peer: why it is refused.
 		_, _ = c.r.TryWrite(c.fd, append(c.bufs[:0], c.eng.Output()))
@@ -331,7 +333,8 @@ func (c *session) finish(now time.Time) {
 		// And a reply is to a request of the connection that was lost.
 		c.p.out.purge()
 	}
-	c.control, c.cut, c.busy = c.control[:0], false, false
+	c.control, c.cut = c.control[:0], false
+	c.busy.Store(false)
 	c.queued.Store(false)
 	c.wr.Unlock()
 	if c.buf != nil {
@@ -430,7 +433,7 @@ func (c *session) lingering(now time.Time) bool {
 // closing is what closeWithin asked for. Reactor thread.
 func (c *session) closing(now time.Time) {
 	c.wr.Lock()
-	written := !c.busy && !c.queued.Load() && (c.p == nil || c.p.out.empty())
+	written := !c.busy.Load() && !c.queued.Load() && (c.p == nil || c.p.out.empty())
 	c.wr.Unlock()
 	if c.state == stateOver || written || !c.lingering(now) {
 		c.fail(now, errEnded)

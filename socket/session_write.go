@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"runtime"
 	"time"
 
 	"github.com/zeroring/zeroring/reactor"
@@ -14,7 +15,7 @@ const (
 	burstGap     = 10 * time.Microsecond
 	quickFlushes = 3
 	burstOctets  = 64 << 10
-	napTime      = 50 * time.Microsecond
+	napTime      = 100 * time.Microsecond
 )
 
 // sessionWriter is the session as the consumer of its out lane.
@@ -40,7 +41,7 @@ func (c *session) flushFromCaller() {
 		c.r.Post(&c.tasks.flush)
 		return
 	}
-	if !c.live || c.busy {
+	if !c.live || c.busy.Load() {
 		c.wr.Unlock()
 		return
 	}
@@ -71,7 +72,10 @@ func (c *session) burst() bool {
 	if c.quick++; c.quick < quickFlushes {
 		return false
 	}
-	c.bursting.Store(c.host.sole.Load() == c)
+	if sole := c.host.sole.Load() == c; sole != c.bursting.Load() {
+		c.bursting.Store(sole)
+		c.burstFrom = c.shippedEver
+	}
 	return true
 }
 
@@ -150,6 +154,7 @@ func (c *session) shipped(n int) {
 		total += len(b)
 	}
 	c.cut = n < total
+	c.shippedEver += uint64(n)
 	l := c.p.out
 	l.stream.Shipped(n)
 	l.credit()
@@ -182,16 +187,8 @@ func (c *session) flush(now time.Time) {
 		c.r.StartTimer(&c.nap, now.Add(napTime)) // a caller writes just now
 		return
 	}
-	if c.busy {
+	if c.busy.Load() {
 		c.wr.Unlock()
-		return
-	}
-	if own := c.own.Load(); own != c.seenOwn && !c.urgent.Swap(false) && !c.queued.Load() {
-		// The sender writes large batches itself. What is queued now would
-		// make a small one, so leave it to grow.
-		c.seenOwn = own
-		c.wr.Unlock()
-		c.r.StartTimer(&c.nap, now.Add(napTime))
 		return
 	}
 	c.writeByReactor(now)
@@ -199,12 +196,32 @@ func (c *session) flush(now time.Time) {
 	c.afterFlush(now)
 }
 
+// senderBusy reports whether the sender is in the middle of a long burst, which
+// it writes itself: since the last look, octets were queued. What waits now would
+// make a small batch, so it is left to grow. Under wr, reactor thread.
+func (c *session) senderBusy() bool {
+	if !c.bursting.Load() || c.shippedEver-c.burstFrom < burstOctets || c.urgent.Swap(false) || c.queued.Load() {
+		return false
+	}
+	progress := c.shippedEver
+	for _, b := range c.gather() {
+		progress += uint64(len(b))
+	}
+	grown := progress != c.seenProgress
+	c.seenProgress = progress
+	return grown
+}
+
 // writeByReactor starts writing what is queued or, if nothing is, ends the
-// duty to flush. Under wr.
+// duty to flush. It puts both off while the sender is busy. Under wr.
 func (c *session) writeByReactor(now time.Time) {
+	if c.senderBusy() {
+		c.r.StartTimer(&c.nap, now.Add(napTime))
+		return
+	}
 	for {
 		if bufs := c.gather(); len(bufs) > 0 {
-			c.busy = true
+			c.busy.Store(true)
 			c.send.FD, c.send.Bufs = c.fd, bufs
 			c.submit(&c.send)
 			return
@@ -220,7 +237,7 @@ func (c *session) writeByReactor(now time.Time) {
 func (c *session) sent(now time.Time) {
 	n := c.send.Result
 	c.wr.Lock()
-	c.busy = false
+	c.busy.Store(false)
 	if c.state == stateClosing {
 		if n > 0 {
 			c.shipped(int(n))
@@ -295,12 +312,11 @@ func (s *Socket) sendBurst(c *session, err error) error {
 	if !c.wr.TryLock() {
 		return err
 	}
-	if c.live && !c.busy {
+	if c.live && !c.busy.Load() {
 		if bufs := c.gather(); len(bufs) > 0 {
 			n, werr := c.r.TryWrite(c.fd, bufs)
 			if werr == nil {
 				c.shipped(n)
-				c.own.Add(1)
 			} else if werr != reactor.ErrAgain {
 				c.lost(werr)
 			}
@@ -309,10 +325,28 @@ func (s *Socket) sendBurst(c *session, err error) error {
 	c.wr.Unlock()
 	if err == errWouldBlock {
 		s.drainVacant()
-		if err = s.pat.send(s.parts); err == errWouldBlock {
-			c.urgent.Store(true) // the kernel's buffer is full: the reactor waits for it
-			c.r.Post(&c.tasks.flush)
-		}
+		err = s.pat.send(s.parts)
 	}
 	return err
+}
+
+// sendSpinning tries for a bounded time to send frames, each time writing what
+// the kernel has room for: a receiver that keeps up makes room soon. Then it
+// leaves waiting for room to the reactor.
+func (s *Socket) sendSpinning(c *session, frames [][]byte) error {
+	for start := c.r.Now(); ; {
+		s.sendMu.Lock()
+		if err := s.trySendLocked(frames); err != errWouldBlock {
+			return err
+		}
+		if c.busy.Load() {
+			return errWouldBlock // the reactor writes, and may want this processor for it
+		}
+		if s.closed.Load() || c.r.Now().Sub(start) > s.engine.spin {
+			c.urgent.Store(true)
+			c.r.Post(&c.tasks.flush)
+			return errWouldBlock
+		}
+		runtime.Gosched() // what makes room may wait for this processor
+	}
 }

@@ -285,7 +285,12 @@ func (s *Socket) sendSlowly(ctx context.Context, frames [][]byte) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if s.sending.worthSpinning(s) && s.sending.spin(s, &s.vacant) {
+		if c := s.sole.Load(); c != nil && c.bursting.Load() {
+			if err := s.sendSpinning(c, frames); err != errWouldBlock {
+				s.passOnSend()
+				return err
+			}
+		} else if s.sending.worthSpinning(s) && s.sending.spin(s, &s.vacant) {
 			s.sendMu.Lock()
 			if err := s.trySendLocked(frames); err != errWouldBlock {
 				s.passOnSend()
