@@ -204,7 +204,6 @@ func TestYield(t *testing.T) {
 // A waitDriver counts waits that may block.
 type waitDriver struct {
 	*simDriver
-	r      *Reactor
 	blocks int
 	during func()
 }
