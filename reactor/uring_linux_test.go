@@ -333,9 +333,10 @@ func TestUringEndOfStreamKeepsBuffers(t *testing.T) {
 	})
 }
 
-// turnsUntilArmed submits what is staged.
-func (u *uringRig) turnsUntilArmed() {
-	u.done = u.wait(u.now(), u.now(), u.done)
+// look submits what is staged and takes what is there, without waiting.
+func (u *uringRig) look() {
+	now := u.now()
+	u.done = u.wait(now, now, u.done)
 }
 
 // Far more operations than the SQ has room for are staged in one turn, each with
@@ -356,9 +357,12 @@ func TestUringFullSQ(t *testing.T) {
 		if want := count % u.ring.entries(); u.staged != want {
 			t.Errorf("%d are staged, want %d", u.staged, want)
 		}
-		u.turnsUntilArmed()
+		u.look()
 		if u.staged != 0 {
 			t.Errorf("%d are staged after a turn", u.staged)
+		}
+		if len(u.done) != count {
+			t.Errorf("one turn brought %d completions of %d that were there", len(u.done), count)
 		}
 		for i := range count {
 			text := fmt.Sprintf("message %d", i)
@@ -390,7 +394,7 @@ func TestUringOverflow(t *testing.T) {
 			u.adopt(&waits[i])
 			u.stagePoll(&waits[i])
 		}
-		u.turnsUntilArmed()
+		u.look()
 		if len(u.done) > 0 {
 			t.Fatal("a full socket could be written")
 		}
@@ -436,7 +440,7 @@ func TestUringThreadExits(t *testing.T) {
 			u.armBell() // once more, so that a bell dies with the thread
 			recv = u.start(Op{Kind: OpRecv, FD: b})
 			accept = u.start(Op{Kind: OpAccept, FD: listener})
-			u.turnsUntilArmed()
+			u.look()
 		})
 		u.write(a, []byte("late"))
 		u.received(recv, []byte("late"))
@@ -599,7 +603,7 @@ func TestUringAcceptExhausted(t *testing.T) {
 			if c := u.next(accept); c.result != errnoResult(errno) || !c.more {
 				t.Fatalf("%v: result %d, more %v", errno, c.result, c.more)
 			}
-			if u.wait(u.now(), u.now(), nil); u.state(accept).stage != stagePaused {
+			if u.look(); u.state(accept).stage != stagePaused {
 				t.Fatalf("%v: did not rest", errno)
 			}
 			u.accepts(accept)
@@ -632,7 +636,7 @@ func TestUringLateCQE(t *testing.T) {
 			t.Fatal("the second operation is not in the first one's slot")
 		}
 		u.held = append(u.held, late)
-		if u.done = u.wait(u.now(), u.now(), u.done); len(u.done) != 0 {
+		if u.look(); len(u.done) != 0 {
 			t.Fatal("a late CQE completed an operation")
 		}
 		u.write(a, []byte("for the second"))
@@ -727,6 +731,7 @@ func TestUringTableFull(t *testing.T) {
 	a, b := u.socketPair()
 	recv := u.start(Op{Kind: OpRecv, FD: b})
 	other := u.start(Op{Kind: OpRecv, FD: a})
+	u.look() // takes what the ring has to say by itself
 	refused := u.start(Op{Kind: OpSend, FD: a, Bufs: [][]byte{[]byte("x")}})
 	u.cancel(refused) // not in flight
 	u.done = u.wait(u.now(), time.Time{}, u.done)
@@ -808,7 +813,8 @@ func TestUringClose(t *testing.T) {
 				t.Fatal(err)
 			}
 			d.submit(&Op{Kind: OpAccept, FD: fd})
-			d.wait(d.now(), d.now(), nil)
+			now := d.now()
+			d.wait(now, now, nil)
 			if err := d.close(); err != nil {
 				t.Fatal(err)
 			}
