@@ -46,6 +46,7 @@ var suite = []struct {
 	{"big transfer in small pieces", testBigTransfer},
 	{"gather", testGather},
 	{"a send waits for room", testSendWaits},
+	{"a peer that does not read", testBacklogged},
 	{"end of stream", testEnd},
 	{"half close", testHalfClose},
 	{"reset by peer", testReset},
@@ -634,6 +635,32 @@ func testSendWaits(t *testing.T, h *rig) {
 	}
 }
 
+func testBacklogged(t *testing.T, h *rig) {
+	near, far := h.pairWith(&SockOpts{SendBuf: 8 << 10, RecvBuf: 8 << 10})
+	if h.r.Backlogged(near) || h.r.Backlogged(far) {
+		t.Error("backlogged before anything was sent")
+	}
+	total := h.filled(near)
+	if !h.r.Backlogged(near) {
+		t.Error("not backlogged, though nothing more can be sent")
+	}
+	if h.r.Backlogged(far) {
+		t.Error("who does not read is backlogged too")
+	}
+	h.readAll(far, total)
+	for h.r.Backlogged(near) { // until the peer's last acknowledgement is here
+		h.turns()
+	}
+	h.filled(near)
+	h.closeNow(far)
+	recv := h.recv(near)
+	h.submit(recv)
+	recv.fails(syscall.ECONNRESET)
+	if h.r.Backlogged(near) {
+		t.Error("backlogged towards a peer that is gone")
+	}
+}
+
 func testEnd(t *testing.T, h *rig) {
 	near, far := h.pair()
 	recv := h.recv(far)
@@ -1073,6 +1100,9 @@ func testTimers(t *testing.T, h *rig) {
 		h.r.StartTimer(&timers[4], at[4])
 	})
 	h.until("timers", func() bool { return len(fired) == 5 })
+	if now := h.r.Now(); now.Before(at[0]) {
+		t.Errorf("Now is %v, before the time %v of a timer that has fired", now, at[0])
+	}
 	h.do(func(now time.Time) { // passed already
 		h.r.StartTimer(&timers[2], now.Add(-time.Hour))
 	})

@@ -328,6 +328,20 @@ func TestSimConversations(t *testing.T) {
 	t.Logf("seeds 0 to %d, %d connections broke", seeds-1, broke)
 }
 
+// FuzzSimConversation looks for seeds, and for faults no seed would choose.
+func FuzzSimConversation(f *testing.F) {
+	f.Add(uint64(1), byte(0), byte(0), byte(0), byte(0), uint16(1))
+	f.Add(uint64(2), byte(255), byte(255), byte(255), byte(255), uint16(0))
+	f.Fuzz(func(t *testing.T, seed uint64, short, delay, again, buffers byte, buffer uint16) {
+		faults := RandomFaults(seed)
+		faults.ShortRead, faults.ShortWrite = float64(short)/255, float64(short)/255
+		faults.Delay, faults.Again = float64(delay)/255, float64(again)/255
+		faults.NoBuffers, faults.LateCancel = float64(buffers)/255, float64(buffers)/255
+		faults.Buffer = max(1, int(buffer))
+		converse(t, seed, faults)
+	})
+}
+
 func TestSimIsDeterministic(t *testing.T) {
 	seen := map[uint64]uint64{}
 	for seed := range uint64(20) {
@@ -524,8 +538,15 @@ func TestSimHold(t *testing.T) {
 	if _, err := h.r.TryRead(connect.FD, make([]byte, 1)); err != ErrAgain {
 		t.Errorf("TryRead: %v", err)
 	}
+	h.fill(connect.FD)
+	if h.r.Backlogged(connect.FD) {
+		t.Error("a peer that nothing is heard of is known to be there")
+	}
 	h.stepped.Heal()
-	if res := recv.want(4); res.data != "kept" {
+	if !h.r.Backlogged(connect.FD) {
+		t.Error("not backlogged, though nothing more can be sent")
+	}
+	if res := recv.next(); res.data[:4] != "kept" {
 		t.Errorf("got %q", res.data)
 	}
 }

@@ -33,9 +33,6 @@ func newSimDriver(n *Network, maxOps int) *simDriver {
 
 func (d *simDriver) ops() *opTable { return d.table }
 
-// backlogged is false: here nothing but what a peer says proves that it is there.
-func (d *simDriver) backlogged(FD) bool { return false }
-
 func (d *simDriver) pinned() bool   { return false }
 func (d *simDriver) now() time.Time { return d.network.Now() }
 
@@ -418,6 +415,15 @@ func (d *simDriver) localAddr(fd FD) (Addr, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.socket(fd).local, nil
+}
+
+// backlogged: the peer's system is heard of unless the network holds it back.
+func (d *simDriver) backlogged(fd FD) bool {
+	n := d.network
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	s := n.socket(fd)
+	return n.room(s) <= 0 && !n.isHeld(s)
 }
 
 func (d *simDriver) shutdown(fd FD) error {
