@@ -254,8 +254,11 @@ func (c *session) handle(now time.Time, ev zmtp.Event, octets []byte) error {
 		c.buf.Retain(1)
 		c.p.in.publishBuf(c.buf, octets, ev.Messages)
 	case zmtp.EventSubscribe, zmtp.EventCancel:
-		// Patterns know one form only: that of ZMTP 3.0, a message.
-		c.p.in.publishSubscription(ev.Body, ev.Kind == zmtp.EventCancel)
+		// Patterns know one form only: that of ZMTP 3.0, a message. To those that
+		// nobody subscribes to it would be one of the user's.
+		if c.host.inline {
+			c.p.in.publishSubscription(ev.Body, ev.Kind == zmtp.EventCancel)
+		}
 	}
 	return nil
 }
