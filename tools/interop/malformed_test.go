@@ -100,7 +100,7 @@ func TestMalformedBinder(t *testing.T) {
 				}
 				defer c.Close()
 				c.SetDeadline(time.Now().Add(patience))
-				raw := &rawPeer{t, c}
+				raw := &rawPeer{t: t, Conn: c}
 				raw.say(octets)
 				raw.closed()
 				w.refused()

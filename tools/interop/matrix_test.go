@@ -2,11 +2,12 @@ package interop
 
 import "testing"
 
-// The counts of "in order" rows.
+// bulkCount is how many messages "in order" rows send; in short mode, which is
+// for the race detector, a tenth. A REQ waits for each reply, so its rows have
+// a share of that; see TestManyRequests.
 const (
 	bulkCount = 100_000
-	// A REQ waits for each reply, so its rows have fewer; see TestManyRequests.
-	askCount = 2_000
+	askShare  = 50
 )
 
 // corpus is what every pair of types exchanges: each size at which the frame
@@ -48,10 +49,14 @@ func rows(transports ...string) []row {
 
 // bulkShape is how many small messages r sends in order.
 func bulkShape(r row) shape {
-	if r.near == "REQ" || r.far == "REQ" {
-		return shape{askCount, 24, 5, 3}
+	count := bulkCount
+	if testing.Short() {
+		count /= 10
 	}
-	return shape{bulkCount, 24, 5, 3}
+	if r.near == "REQ" || r.far == "REQ" {
+		count /= askShare
+	}
+	return shape{count, 24, 5, 3}
 }
 
 // runRow does with one row all that the matrix asks for.
@@ -83,11 +88,15 @@ func TestMatrix(t *testing.T) {
 // TestManyRequests sends as many messages in lock-step as other rows do in
 // bulk: one there and one back in each round.
 func TestManyRequests(t *testing.T) {
+	count := bulkCount / 2
+	if testing.Short() {
+		count /= 10
+	}
 	eachBackend(t, func(t *testing.T, us *zeroring) {
 		for _, p := range []pairing{{"REQ", "REP"}, {"REP", "REQ"}} {
 			r := row{pairing: p, nearBinds: true, transport: "ipc"}
 			t.Run(r.name(), func(t *testing.T) {
-				r.connect(t, us, startC(t)).bulk(shape{bulkCount / 2, 24, 6, 3})
+				r.connect(t, us, startC(t)).bulk(shape{count, 24, 6, 3})
 			})
 		}
 	})

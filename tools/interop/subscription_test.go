@@ -292,3 +292,74 @@ func TestPubIsDeaf(t *testing.T) {
 		}
 	})
 }
+
+// TestManual has the user of an XPUB decide what a subscription stands for:
+// who asks for A gets XA.
+func TestManual(t *testing.T) {
+	eachBackend(t, func(t *testing.T, us *zeroring) {
+		o := us.options(opts{})
+		o.XPubManual = true
+		xpub, err := socket.NewXPub(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { xpub.Close() })
+		pub := &ourSock{t, xpub.Untyped()}
+		sub := startC(t).open(t, "XSUB", opts{})
+		sub.connect(pub.bind(fresh("tcp")))
+		sub.send(lit("\x01A"))
+		await(t, pub, sub, lit("\x01A"))
+		if err := xpub.ApplySubscription([]byte("XA")); err != nil {
+			t.Fatal(err)
+		}
+		pub.send(lit("A"))
+		pub.send(lit("XA"))
+		expect(t, sub, lit("XA"))
+		sub.send(lit("\x00A"))
+		await(t, pub, sub, lit("\x00A"))
+		if err := xpub.ApplyCancel([]byte("XA")); err != nil {
+			t.Fatal(err)
+		}
+		sub.send(lit("\x01B"))
+		await(t, pub, sub, lit("\x01B"))
+		if err := xpub.ApplySubscription([]byte("XB")); err != nil {
+			t.Fatal(err)
+		}
+		pub.send(lit("XA"))
+		pub.send(lit("XB"))
+		expect(t, sub, lit("XB"))
+	})
+}
+
+const zmqInvertMatching = 74
+
+// TestInvertMatching has subscribers get what they did not ask for.
+func TestInvertMatching(t *testing.T) {
+	eachBackend(t, func(t *testing.T, us *zeroring) {
+		inverted := us.options(opts{})
+		inverted.InvertMatching = true
+		t.Run("we publish", func(t *testing.T) {
+			pub := us.socket(t, "XPUB", inverted)
+			sub := startC(t).socket(t, "SUB", opts{})
+			sub.set(zmqInvertMatching, 1)
+			invert(t, pub, sub)
+		})
+		t.Run("we subscribe", func(t *testing.T) {
+			pub := startC(t).socket(t, "XPUB", opts{})
+			pub.set(zmqInvertMatching, 1)
+			invert(t, pub, us.socket(t, "SUB", inverted))
+		})
+	})
+}
+
+func invert(t *testing.T, pub, sub sock) {
+	t.Helper()
+	sub.connect(pub.bind(fresh("tcp")))
+	sub.subscribe("A")
+	await(t, pub, sub, lit("\x01A"))
+	for _, text := range []string{"A1", "B", "AB", "C"} {
+		pub.send(lit(text))
+	}
+	expect(t, sub, lit("B"))
+	expect(t, sub, lit("C"))
+}

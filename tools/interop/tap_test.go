@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"bytes"
 	"encoding/binary"
 	"io"
 	"net"
@@ -170,6 +171,7 @@ func (tp *tap) freeze() {
 type rawPeer struct {
 	t *testing.T
 	net.Conn
+	heard []byte // by hear
 }
 
 // dialRaw connects to a tcp endpoint.
@@ -181,7 +183,7 @@ func dialRaw(t *testing.T, endpoint string) *rawPeer {
 	}
 	t.Cleanup(func() { c.Close() })
 	c.SetDeadline(time.Now().Add(patience))
-	return &rawPeer{t, c}
+	return &rawPeer{t: t, Conn: c}
 }
 
 // say writes; that the other end may be closed already is its good right.
@@ -195,4 +197,16 @@ func (r *rawPeer) closed() []byte {
 		r.t.Errorf("the connection is still open")
 	}
 	return heard
+}
+
+// hear reads until the last that was said is octets.
+func (r *rawPeer) hear(octets string) {
+	r.t.Helper()
+	for b := make([]byte, 4096); !bytes.HasSuffix(r.heard, []byte(octets)); {
+		n, err := r.Read(b)
+		r.heard = append(r.heard, b[:n]...)
+		if err != nil {
+			r.t.Fatalf("heard %q: %v, want %q", r.heard, err, octets)
+		}
+	}
 }
