@@ -218,6 +218,8 @@ func (s *Socket) Close() error {
 		}
 	}
 	s.mu.Unlock()
+	s.sending.wakeAll()
+	s.receiving.wakeAll()
 	s.engine.closing(s)
 	for _, l := range listeners {
 		remote = append(remote, l.close()...)

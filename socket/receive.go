@@ -102,19 +102,15 @@ func (s *Socket) recvSlowly(ctx context.Context, m *Message) error {
 			}
 		}
 		from := time.Now()
-		select {
-		case woken := <-w.woken:
-			s.receiving.done(w)
-			s.receiving.slept(s, from, woken)
-			if c != nil {
-				c.slept(from, woken)
-			}
-		case <-ctx.Done():
+		woken, ok := w.wait(ctx)
+		if !ok {
 			s.receiving.remove(w)
 			return ctx.Err()
-		case <-s.done:
-			s.receiving.remove(w)
-			return ErrClosed
+		}
+		s.receiving.done(w)
+		s.receiving.slept(s, from, woken)
+		if c != nil {
+			c.slept(from, woken)
 		}
 		if err = s.recvInto(m); err != errWouldBlock {
 			s.passOnRecv()

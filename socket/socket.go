@@ -306,17 +306,13 @@ func (s *Socket) sendSlowly(ctx context.Context, frames [][]byte) error {
 			return err
 		}
 		from := time.Now()
-		select {
-		case woken := <-w.woken:
-			s.sending.done(w)
-			s.sending.slept(s, from, woken)
-		case <-ctx.Done():
+		woken, ok := w.wait(ctx)
+		if !ok {
 			s.sending.remove(w)
 			return ctx.Err()
-		case <-s.done:
-			s.sending.remove(w)
-			return ErrClosed
 		}
+		s.sending.done(w)
+		s.sending.slept(s, from, woken)
 		s.sendMu.Lock()
 		if err = s.trySendLocked(frames); err != errWouldBlock {
 			s.passOnSend()

@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -82,6 +83,27 @@ func (l *waitList) wake() bool {
 	l.mu.Unlock()
 	w.woken <- time.Now()
 	return true
+}
+
+// wakeAll wakes everybody, to see that the socket is closed.
+func (l *waitList) wakeAll() {
+	for l.wake() {
+	}
+}
+
+// wait sleeps until w is woken, and returns when that was, or until ctx is
+// done. A context that cannot be is not looked at.
+func (w *waiter) wait(ctx context.Context) (woken time.Time, ok bool) {
+	done := ctx.Done()
+	if done == nil {
+		return <-w.woken, true
+	}
+	select {
+	case woken = <-w.woken:
+		return woken, true
+	case <-done:
+		return woken, false
+	}
 }
 
 // worthSpinning reports whether a goroutine that found nothing should look on
