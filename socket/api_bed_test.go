@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -33,11 +34,7 @@ func TestMain(m *testing.M) {
 		_ = spec
 		return
 	}
-	if _, err := socket.DefaultEngine(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	if err := socket.StartPool(); err != nil { // never closed either
+	if err := warmUp(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -48,6 +45,22 @@ func TestMain(m *testing.M) {
 		code = 1
 	}
 	os.Exit(code)
+}
+
+// warmUp starts what is never stopped: the default engine, the pool that
+// resolves names, and the poller of package net, which tests use.
+func warmUp() error {
+	if _, err := socket.DefaultEngine(); err != nil {
+		return err
+	}
+	if err := socket.StartPool(); err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	return l.Close()
 }
 
 // A census counts what tests could leak.

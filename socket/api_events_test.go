@@ -51,11 +51,11 @@ func (w watcher) want(t testing.TB, kinds ...socket.EventKind) (ev socket.Event)
 	return ev
 }
 
-// ended expects a connection to be the next that ends, and returns why.
-func (w watcher) ended(t testing.TB) error {
+// ended skips events until a connection ends, and returns why.
+func (w watcher) ended(t testing.TB, which string) error {
 	t.Helper()
 	for {
-		if ev := soon(t, "a connection ends", w.events); ev.Kind == socket.EventDisconnected {
+		if ev := soon(t, which+" ends", w.events); ev.Kind == socket.EventDisconnected {
 			return ev.Err
 		}
 	}
