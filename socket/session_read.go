@@ -42,6 +42,9 @@ func (c *sessionReader) dataReady() {}
 // roomReady is told that the receiver has made room. A caller that reads the
 // connection itself finds what stalled at its next read.
 func (c *sessionReader) roomReady() {
+	if c.byCaller.Load() {
+		return
+	}
 	c.r.Post(&c.tasks.resume)
 }
 
