@@ -81,7 +81,7 @@ func (s *Socket) connected(c *session, peer *zmtp.Peer) error {
 	s.mu.Lock()
 	fresh := c.p == nil
 	if fresh {
-		if s.closed.Load() {
+		if s.closed.Load() || c.retired {
 			s.mu.Unlock()
 			return errEnded
 		}

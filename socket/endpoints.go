@@ -145,9 +145,7 @@ func (s *Socket) Unbind(endpoint string) error {
 	delete(s.listeners, endpoint)
 	s.mu.Unlock()
 	if l != nil {
-		for _, c := range l.close() {
-			c.closeWithin(linger)
-		}
+		s.retire(linger, l.close()...)
 		return nil
 	}
 	if e, err := parseEndpoint(endpoint, true); err == nil && e.transport == transportInproc && s.unbindInproc(e.path) {
@@ -167,7 +165,7 @@ func (s *Socket) Disconnect(endpoint string) error {
 		s.dialers[endpoint] = ds[:len(ds)-1]
 		linger := s.opts.Linger
 		s.mu.Unlock()
-		d.c.closeWithin(linger)
+		s.retire(linger, d.c)
 		return nil
 	}
 	for p := range s.pipes {
@@ -179,6 +177,24 @@ func (s *Socket) Disconnect(endpoint string) error {
 	}
 	s.mu.Unlock()
 	return s.notFound("disconnect", endpoint)
+}
+
+// retire ends connections once what is queued for them is sent, within linger.
+// Nothing more is queued when it returns.
+func (s *Socket) retire(linger time.Duration, connections ...*session) {
+	s.mu.Lock()
+	for _, c := range connections {
+		c.retired = true
+	}
+	for p := range s.pipes {
+		if c, ok := p.link.(*session); ok && c.retired {
+			p.left.Store(true)
+		}
+	}
+	s.mu.Unlock()
+	for _, c := range connections {
+		c.closeWithin(linger)
+	}
 }
 
 // notFound says that endpoint is none of the socket's. A closed socket has

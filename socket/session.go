@@ -39,6 +39,8 @@ type session struct {
 	peer   string                 // the endpoint as events and errors name it
 	remote atomic.Pointer[string] // the address at the other end
 
+	retired bool // the user took it back; under the host's mu
+
 	// The reactor's.
 	state    sessionState
 	err      error // why it is closing
