@@ -30,8 +30,8 @@ const patience = 20 * time.Second
 // TestMain runs the tests and then looks for goroutines and descriptors that
 // they left behind, beyond those of what is never closed: the default engine.
 func TestMain(m *testing.M) {
-	if spec := os.Getenv("X"); spec != "" {
-		_ = spec
+	if spec := os.Getenv(idlersVariable); spec != "" {
+		beIdlers(spec)
 		return
 	}
 	if err := warmUp(); err != nil {
