@@ -123,9 +123,24 @@ func (s *Stream) Reserve(n int) []byte {
 
 // Commit publishes the first n octets reserved, at least one, as one message.
 func (s *Stream) Commit(n int) {
+	s.Fill(n)
+	s.Publish()
+}
+
+// Fill makes the first n octets reserved, at least one, a message that the next
+// Publish, Commit or Append hands over with all others. It spares a producer
+// that sends many the atomic store for each.
+func (s *Stream) Fill(n int) {
 	s.tailAt += n
 	s.tailMsgs++
 	s.written++
+}
+
+// Publish hands over what was filled.
+func (s *Stream) Publish() {
+	if s.room == nil {
+		return
+	}
 	s.tail.published.Store(uint64(s.tailMsgs)<<32 | uint64(s.tailAt)) // the consumer owns the octets from here on
 	if len(s.room) > maxChunk {
 		s.room, s.tailAt, s.tailMsgs = nil, 0, 0 // as grow promised the consumer
@@ -149,6 +164,7 @@ func (s *Stream) grow(n int) {
 
 // push seals the tail and puts c behind it.
 func (s *Stream) push(c *chunk) {
+	s.Publish()
 	if s.tail == nil {
 		s.first.Store(c) // the consumer owns what c has published from here on
 	} else {
@@ -174,7 +190,7 @@ func checkOctets(n int) {
 	}
 }
 
-// Written is how many messages were ever published. The producer's to call.
+// Written is how many messages were ever published or filled. The producer's to call.
 func (s *Stream) Written() uint64 { return s.written }
 
 // Full reports whether limit messages or more are queued. The producer's to

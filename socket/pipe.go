@@ -28,6 +28,11 @@ type lane struct {
 	// changed on live sockets. Atomic because either side may ask.
 	hwm atomic.Uint64
 
+	// lazy says that the producer sends in bursts, publishes by the batch and
+	// wakes nobody: the consumer, who is awake, looks after it, and ends it.
+	// Producer only, or under its lock.
+	lazy bool
+
 	// ended says that nothing more will be published. It is set after the
 	// last message was.
 	ended atomic.Bool
@@ -79,6 +84,10 @@ func (l *lane) lowWater() uint64 {
 // publish makes the n octets that were reserved visible as one message and
 // wakes the consumer if it sleeps. Producer only.
 func (l *lane) publish(n int) {
+	if l.lazy {
+		l.stream.Fill(n)
+		return
+	}
 	l.stream.Commit(n)
 	if l.data.Ring() {
 		l.consumer.dataReady()

@@ -434,7 +434,12 @@ func (c *session) lingering(now time.Time) bool {
 
 // closing is what closeWithin asked for. Reactor thread.
 func (c *session) closing(now time.Time) {
+	c.host.sendMu.Lock()
 	c.wr.Lock()
+	if c.p != nil {
+		c.endBurst() // nobody sends any more
+	}
+	c.host.sendMu.Unlock()
 	written := !c.busy.Load() && !c.queued.Load() && (c.p == nil || c.p.out.empty())
 	c.wr.Unlock()
 	if c.state == stateOver || written || !c.lingering(now) {

@@ -198,18 +198,42 @@ func (c *session) flush(now time.Time) {
 
 // senderBusy reports whether the sender is in the middle of a long burst, which
 // it writes itself: since the last look, octets were queued. What waits now would
-// make a small batch, so it is left to grow. Under wr, reactor thread.
+// make a small batch, so it is left to grow. If nothing came since, the burst is
+// over. Under wr, reactor thread.
 func (c *session) senderBusy() bool {
-	if !c.bursting.Load() || c.shippedEver-c.burstFrom < burstOctets || c.urgent.Swap(false) || c.queued.Load() {
+	if !c.bursting.Load() {
 		return false
 	}
-	progress := c.shippedEver
-	for _, b := range c.gather() {
-		progress += uint64(len(b))
+	h := c.host
+	if !h.sendMu.TryLock() {
+		return true // sending this very moment
 	}
-	grown := progress != c.seenProgress
+	defer h.sendMu.Unlock()
+	c.p.out.stream.Publish()
+	if c.queued.Load() {
+		return false
+	}
+	waiting := uint64(0)
+	for _, b := range c.gather() {
+		waiting += uint64(len(b))
+	}
+	progress := c.shippedEver + waiting
+	grown := progress != c.seenProgress && h.sole.Load() == c
 	c.seenProgress = progress
-	return grown
+	if waiting == 0 && !grown {
+		c.endBurst()
+		return false
+	}
+	long := c.shippedEver-c.burstFrom >= burstOctets
+	return grown && (long || waiting == 0) && !c.urgent.Swap(false)
+}
+
+// endBurst makes each message wake who writes it, again. Under the host's
+// sendMu and wr.
+func (c *session) endBurst() {
+	c.p.out.stream.Publish()
+	c.p.out.lazy = false
+	c.bursting.Store(false)
 }
 
 // writeByReactor starts writing what is queued or, if nothing is, ends the
@@ -313,6 +337,8 @@ func (s *Socket) sendBurst(c *session, err error) error {
 		return err
 	}
 	if c.live && !c.busy.Load() {
+		c.p.out.lazy = c.bursting.Load()
+		c.p.out.stream.Publish()
 		if bufs := c.gather(); len(bufs) > 0 {
 			n, werr := c.r.TryWrite(c.fd, bufs)
 			if werr == nil {
