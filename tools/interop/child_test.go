@@ -214,7 +214,7 @@ func (c *child) socket(t *testing.T, typ string, o opts) *childSock {
 	}
 	if o.heartbeat > 0 {
 		s.set(zmqHeartbeatIvl, int(o.heartbeat/time.Millisecond))
-		s.set(zmqHeartbeatTimeout, int(o.patience()/time.Millisecond))
+		s.set(zmqHeartbeatTimeout, int(o.silence/time.Millisecond))
 	}
 	if o.quick {
 		s.set(zmqReconnectIvl, 10)

@@ -12,9 +12,12 @@ import (
 	"github.com/zeroring/zeroring/zmtp"
 )
 
-// beat is how often a silent peer is pinged in these tests. A peer counts as
-// lost after three times that.
-const beat = 50 * time.Millisecond
+// How often peers are pinged in these tests, and after how much silence they
+// count as lost: long enough for a machine that has other things to do.
+const (
+	beat    = 50 * time.Millisecond
+	silence = 700 * time.Millisecond
+)
 
 const zmqHeartbeatTTL = 76
 
@@ -43,7 +46,7 @@ func talk(t *testing.T, near *ourSock, far *childSock) {
 // TestTheirPings has libzmq ping us and checks that it is answered.
 func TestTheirPings(t *testing.T) {
 	eachBackend(t, func(t *testing.T, us *zeroring) {
-		near, far, tp := tapped(t, us, opts{}, opts{heartbeat: beat})
+		near, far, tp := tapped(t, us, opts{}, opts{heartbeat: beat, silence: patience})
 		for range 5 {
 			ping := tp.await(true, "PING")
 			if pong := tp.await(false, "PONG"); pong != ping[2:] {
@@ -60,7 +63,7 @@ func TestTheirPings(t *testing.T) {
 // TestOurPings has us ping libzmq.
 func TestOurPings(t *testing.T) {
 	eachBackend(t, func(t *testing.T, us *zeroring) {
-		near, far, tp := tapped(t, us, opts{heartbeat: beat}, opts{})
+		near, far, tp := tapped(t, us, opts{heartbeat: beat, silence: patience}, opts{})
 		for range 5 {
 			tp.await(false, "PING")
 			tp.await(true, "PONG")
@@ -89,7 +92,7 @@ func TestPingsUnderLoad(t *testing.T) {
 // libzmq is not heard any more, and connect again.
 func TestTheyAreSilent(t *testing.T) {
 	eachBackend(t, func(t *testing.T, us *zeroring) {
-		near, far, tp := tapped(t, us, opts{heartbeat: beat, quick: true}, opts{heartbeat: beat})
+		near, far, tp := tapped(t, us, opts{heartbeat: beat, silence: silence, quick: true}, opts{heartbeat: beat, silence: silence})
 		w := near.watch()
 		tp.freeze()
 		if ev := w.until(socket.EventDisconnected); !errors.Is(ev.Err, zmtp.ErrHeartbeatTimeout) {
@@ -107,7 +110,7 @@ func TestTheyAreSilent(t *testing.T) {
 // send no PINGs of our own, and hold it to that.
 func TestTheirTTL(t *testing.T) {
 	eachBackend(t, func(t *testing.T, us *zeroring) {
-		far := startC(t).socket(t, "ROUTER", opts{heartbeat: beat})
+		far := startC(t).socket(t, "ROUTER", opts{heartbeat: beat, silence: patience})
 		far.set(zmqHeartbeatTTL, 300)
 		tp := startTap(t, far.bind(fresh("tcp")))
 		o := us.options(opts{identity: "us", quick: true})
@@ -132,7 +135,7 @@ func TestTheyHang(t *testing.T) {
 	eachBackend(t, func(t *testing.T, us *zeroring) {
 		child := startC(t)
 		far := child.socket(t, "DEALER", opts{quick: true})
-		near := us.open(t, "DEALER", opts{heartbeat: beat}).(*ourSock)
+		near := us.open(t, "DEALER", opts{heartbeat: beat, silence: silence}).(*ourSock)
 		far.connect(near.bind(fresh("tcp")))
 		far.send(lit("hello"))
 		expect(t, near, lit("hello"))

@@ -59,7 +59,7 @@ func (z *zeroring) options(o opts) *socket.Options {
 		ProbeRouter: o.probe, RouterMandatory: o.mandatory, RouterHandover: o.handover, XPubVerbose: o.verbose,
 		ReqCorrelate: o.correlate, ReqRelaxed: o.relaxed,
 		XPubWelcome: []byte(o.welcome), MaxMsgSize: o.maxSize,
-		HeartbeatInterval: o.heartbeat, HeartbeatTimeout: o.patience(),
+		HeartbeatInterval: o.heartbeat, HeartbeatTimeout: o.silence,
 	}
 	if o.unlimited {
 		p.SendHWM, p.RecvHWM = -1, -1

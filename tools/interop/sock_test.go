@@ -23,20 +23,12 @@ type opts struct {
 	correlate bool
 	relaxed   bool
 	heartbeat time.Duration // interval
-	silence   time.Duration // heartbeat timeout; 0 is three intervals
+	silence   time.Duration // heartbeat timeout
 	quick     bool          // reconnects after 10 ms
 	linger    time.Duration
 	ipv6      bool
 	welcome   string
 	maxSize   int64
-}
-
-// patience is how long a peer may be silent.
-func (o opts) patience() time.Duration {
-	if o.silence > 0 {
-		return o.silence
-	}
-	return 3 * o.heartbeat
 }
 
 // A sock is one socket of a row. Its methods fail the test that opened it if
