@@ -67,7 +67,11 @@ func warmUp() error {
 type census struct{ goroutines, descriptors, buffers int }
 
 func takeCensus() census {
-	return census{runtime.NumGoroutine(), openDescriptors(), ring.LiveBufs()}
+	// Workers of the pool are not leaked: they go when they have been idle for
+	// a second.
+	all := stacks()
+	goroutines := strings.Count(all, "\n\ngoroutine ") + 1 - strings.Count(all, "created by github.com/panjf2000/ants/v2.(*goWorker).run ")
+	return census{goroutines, openDescriptors(), ring.LiveBufs()}
 }
 
 // openDescriptors counts them where the system says which are open.
