@@ -51,6 +51,11 @@ type EngineOptions struct {
 	NetworkRuns bool
 }
 
+// manyProcessors is from how many on a reactor with nothing to do may look on for
+// some microseconds before it sleeps. With fewer it would take the processor of
+// who it waits for: callers look on already.
+const manyProcessors = 4
+
 const defaultSpin = 100 * time.Microsecond
 
 // An Engine runs the connections of sockets, on its reactors, and holds inproc
@@ -85,7 +90,10 @@ func NewEngine(opts *EngineOptions) (*Engine, error) {
 		o.Logger = slog.Default()
 	}
 	cfg := &reactor.Config{
-		Spin: -1, Reactors: o.Reactors, BusyPoll: o.BusyPoll, CPUs: o.CPUs, Logger: o.Logger, Network: o.Network, Run: o.NetworkRuns,
+		Reactors: o.Reactors, BusyPoll: o.BusyPoll, CPUs: o.CPUs, Logger: o.Logger, Network: o.Network, Run: o.NetworkRuns,
+	}
+	if runtime.NumCPU() < manyProcessors {
+		cfg.Spin = -1
 	}
 	switch o.Backend {
 	case "":

@@ -30,6 +30,9 @@ var (
 	// ErrNotFound: no such endpoint is bound or connected.
 	ErrNotFound = errors.New("socket: endpoint is neither bound nor connected")
 
+	// ErrTooLarge: a message of 4 GiB or more, which no queue can hold.
+	ErrTooLarge = errors.New("socket: message of 4 GiB or more")
+
 	// ErrEmptyMessage: a message needs at least one frame.
 	ErrEmptyMessage = errors.New("socket: message without frames")
 )

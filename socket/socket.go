@@ -229,8 +229,8 @@ func (s *Socket) SendParts(ctx context.Context, frames ...[]byte) error {
 }
 
 func (s *Socket) sendFrames(ctx context.Context, frames [][]byte) error {
-	if len(frames) == 0 {
-		return ErrEmptyMessage
+	if err := checkFrames(frames); err != nil {
+		return err
 	}
 	s.sendMu.Lock()
 	err := s.trySendLocked(frames)
@@ -239,6 +239,37 @@ func (s *Socket) sendFrames(ctx context.Context, frames [][]byte) error {
 	}
 	return s.sendSlowly(ctx, frames)
 }
+
+// checkFrames refuses what no queue can hold.
+func checkFrames(frames [][]byte) error {
+	if len(frames) == 0 {
+		return ErrEmptyMessage
+	}
+	room := uint64(maxMessage)
+	for _, f := range frames {
+		need := uint64(zmtp.FrameSize(len(f)))
+		if need > room {
+			return ErrTooLarge
+		}
+		room -= need
+	}
+	return nil
+}
+
+// checkBody is checkFrames for one frame.
+func checkBody(body []byte) error {
+	if uint64(len(body)) > maxMessage-maxHeader {
+		return ErrTooLarge
+	}
+	return nil
+}
+
+// maxHeader is the most octets that a frame has before its body.
+const maxHeader = 9
+
+// maxMessage is the most octets of a message, with its frame headers and those
+// of an envelope that a pattern may put in front.
+const maxMessage = ring.MaxOctets - 1<<20
 
 // trySendLocked sends frames if there is room and gives sendMu back.
 func (s *Socket) trySendLocked(frames [][]byte) error {
@@ -253,6 +284,9 @@ func (s *Socket) trySendLocked(frames [][]byte) error {
 // SendBytes sends one message of one frame, which is copied. It waits as Send
 // does.
 func (s *Socket) SendBytes(ctx context.Context, body []byte) error {
+	if err := checkBody(body); err != nil {
+		return err
+	}
 	s.sendMu.Lock()
 	s.parts = append(s.parts[:0], body)
 	err := s.sendParts()
@@ -346,8 +380,8 @@ func (s *Socket) TrySend(m *Message) error {
 
 // TrySendParts is SendParts that returns ErrWouldBlock where that would wait.
 func (s *Socket) TrySendParts(frames ...[]byte) error {
-	if len(frames) == 0 {
-		return ErrEmptyMessage
+	if err := checkFrames(frames); err != nil {
+		return err
 	}
 	s.sendMu.Lock()
 	return s.trySendLocked(frames)
@@ -367,6 +401,9 @@ func (s *Socket) SendBatch(ctx context.Context, bodies [][]byte) (int, error) {
 		s.sendMu.Lock()
 		var err error
 		for sent < len(bodies) {
+			if err = checkBody(bodies[sent]); err != nil {
+				break
+			}
 			s.parts = append(s.parts[:0], bodies[sent])
 			if err = s.sendParts(); err != nil {
 				break
