@@ -41,6 +41,7 @@ type lane struct {
 	// latest, and the consumer moves it to the stream once that is empty.
 	conflate bool
 	latest   atomic.Pointer[ring.Buf]
+	replaced uint64 // messages that were latest; the producer's
 }
 
 // A laneEnd is told, on whatever goroutine, that what it waited for is there.
@@ -99,6 +100,7 @@ func (l *lane) publish(n int) {
 func (l *lane) publishBuf(buf *ring.Buf, octets []byte, messages int) {
 	if l.conflate {
 		l.replace(buf, octets)
+		l.replaced += uint64(messages)
 	} else {
 		l.stream.Append(buf, octets, messages)
 	}
@@ -144,6 +146,25 @@ func (l *lane) purge() {
 		l.stream.AdvanceAll()
 	}
 	l.credit()
+}
+
+// written is how many messages were ever published, and queued how many wait.
+// Producer only.
+func (l *lane) written() uint64 {
+	if l.conflate {
+		return l.replaced
+	}
+	return l.stream.Written()
+}
+
+func (l *lane) queued() int {
+	switch {
+	case !l.conflate:
+		return l.stream.Queued()
+	case l.latest.Load() != nil:
+		return 1
+	}
+	return 0
 }
 
 // discard frees what waits. For whoever has outlived both sides.

@@ -33,7 +33,7 @@ func (s *Socket) Stats() Stats {
 		}
 		ps := PeerStats{
 			Identity: append([]byte(nil), p.identity...), Up: p.online(), Dropped: p.dropped.Load(),
-			Sent: p.out.stream.Written(), Received: p.in.stream.Consumed(), Queued: p.out.stream.Queued(),
+			Sent: p.out.written(), Received: p.in.stream.Consumed(), Queued: p.out.queued(),
 			Endpoint: p.name, Subscriptions: p.subscriptions,
 		}
 		if c, ok := p.link.(*session); ok {

@@ -195,6 +195,9 @@ func TestConflateOurs(t *testing.T) {
 		pull.bind(endpoint)
 		expect(t, pull, lit("99"))
 		push.send(lit("100"))
+		if st := push.Stats().Peers; len(st) != 1 || st[0].Sent != 101 {
+			t.Errorf("statistics %+v, want 101 messages sent to one peer", st)
+		}
 		expect(t, pull, lit("100"))
 	})
 }
