@@ -76,6 +76,7 @@ func startPython(t *testing.T) *child {
 func startChild(t *testing.T, name string, args ...string) *child {
 	t.Helper()
 	c := &child{t: t, cmd: exec.Command(name, args...)}
+	c.cmd.Env = append(os.Environ(), "TMPDIR="+scratch) // where ipc://* leaves its directories
 	theirs, ours := pipe(t)
 	out, back := pipe(t)
 	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = theirs, back, &c.said
