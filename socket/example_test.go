@@ -545,3 +545,48 @@ func ExampleSocket_Events() {
 	// disconnected
 	// closed
 }
+
+// A Proxy of a Router and a Dealer hands requests of many clients to many
+// workers, and each reply back to where its request came from.
+func ExampleProxy() {
+	ctx, cancel := context.WithCancel(context.Background())
+	front, err := socket.NewRouter(nil)
+	check(err)
+	defer front.Close()
+	clients, err := front.Bind("tcp://127.0.0.1:*")
+	check(err)
+	back, err := socket.NewDealer(nil)
+	check(err)
+	defer back.Close()
+	workers, err := back.Bind("inproc://example-proxy")
+	check(err)
+	done := make(chan error)
+	go func() { done <- socket.Proxy(ctx, front.Untyped(), back.Untyped(), nil) }()
+
+	rep, err := socket.NewRep(nil)
+	check(err)
+	defer rep.Close()
+	check(rep.Connect(workers))
+	req, err := socket.NewReq(nil)
+	check(err)
+	defer req.Close()
+	check(req.Connect(clients))
+
+	check(req.SendBytes(ctx, []byte("question")))
+	m, err := rep.Recv(ctx)
+	check(err)
+	fmt.Printf("%s\n", m.Frame(0))
+	m.Release()
+	check(rep.SendBytes(ctx, []byte("answer")))
+	m, err = req.Recv(ctx)
+	check(err)
+	fmt.Printf("%s\n", m.Frame(0))
+	m.Release()
+
+	cancel()
+	fmt.Println(<-done)
+	// Output:
+	// question
+	// answer
+	// <nil>
+}
