@@ -29,16 +29,37 @@
 // be lost; what still waits here, or was written in part, goes out on the next.
 //
 // Each peer has a queue towards it and a queue from it, of at most
-// [Options.SendHWM] and [Options.RecvHWM] messages, and over inproc the sum. If
-// the peers that a message could go to are all full, Push, Dealer, Req and Pair
-// wait; Pub, XPub and Router drop it for those that are, and count that in
-// [Socket.Stats].
+// [Options.SendHWM] and [Options.RecvHWM] messages, and over inproc the sum.
+// Over a wire what the kernel holds comes on top. A queue that was full has room
+// again when half of it was taken.
 //
-// Connections that this side made are made again when they are lost, and
-// subscriptions are sent again. A Req whose peer is gone with the request gets
-// [ErrPeerLost].
+//	                     nobody is there       all who are there are full
+//	Push, Dealer,        waits                 waits
+//	Pair, Req
+//	Rep                  drops the reply       drops the reply
+//	Pub, XPub            drops                 drops for those who are, and counts;
+//	                                           with XPubNoDrop waits for the slowest
+//	XSub                 drops                 drops for those who are, and counts
+//	Router               drops, or with        drops and counts, or with
+//	                     RouterMandatory       RouterMandatory waits
+//	                     ErrNoRoute
 //
-// Close returns when what was sent is written, or after [Options.Linger].
+// A connection that this side is to make counts as there, and so is sent to
+// before it is made, unless [Options.Immediate] is set. Where a table entry says
+// waits, the Try form returns [ErrWouldBlock].
+//
+// Connections that this side made are made again when they are lost, after a
+// wait that doubles up to [Options.ReconnectMax], unless the peer broke the
+// protocol or its type does not match. What waits for the peer goes on waiting,
+// and subscriptions, which are state rather than messages, are sent again, all
+// of them, whatever the high-water mark. A Req whose peer is gone with the request
+// gets [ErrPeerLost]. Connections that peers made are theirs to make again: what
+// waits for such a peer goes with the connection.
+//
+// Close makes every call return [ErrClosed], sends what is queued for at most
+// [Options.Linger], and returns when that is done and nothing is left: no
+// goroutine, no descriptor, no address in use. So do Disconnect and Unbind for
+// their connections, in the background.
 //
 // All methods of all types may be called by many goroutines at once. A call that
 // is cancelled by its context leaves the socket as it was.
@@ -49,6 +70,15 @@
 // again when the call returns. A [Message] that Recv returns is the caller's until
 // Release, which recycles it; after that neither it nor its frames may be
 // touched. A message that is not released is left to the garbage collector.
+//
+// # Limits
+//
+// A peer that exceeds one of these loses its connection, and the event
+// [EventDisconnected] says why: a frame of [Options.MaxMsgSize] octets (1 GiB, of
+// which none is allocated before it arrives), a command of 64 KiB, a handshake of
+// [Options.HandshakeTimeout] (30 s), a silence of [Options.HeartbeatTimeout]
+// (15 s), and 2^20 subscriptions. Routing ids have up to 255 octets, inproc names
+// 256, and ipc paths 107.
 //
 // # Limitations
 //
