@@ -49,10 +49,10 @@
 // waits, the Try form returns [ErrWouldBlock].
 //
 // Connections that this side made are made again when they are lost, after a
-// wait that doubles up to [Options.ReconnectMax], unless the peer broke the
-// protocol or its type does not match. What waits for the peer goes on waiting,
-// and subscriptions, which are state rather than messages, are sent again, all
-// of them, whatever the high-water mark. A Req whose peer is gone with the request
+// wait that doubles up to [Options.ReconnectMax], unless the peer refused or its
+// type does not match. What waits for the peer goes on waiting, and
+// subscriptions, which are state rather than messages, are sent again, all of
+// them, whatever the high-water mark. A Req whose peer is gone with the request
 // gets [ErrPeerLost]. Connections that peers made are theirs to make again: what
 // waits for such a peer goes with the connection.
 //
