@@ -193,6 +193,9 @@ func (s *Socket) drainReadable() {
 	for n := s.readable.Take(); n != nil; {
 		p := n.Value
 		n = n.Unlink()
+		if p.detached {
+			continue // and its lanes may be freed
+		}
 		s.pat.readable(p)
 		s.noteDrained(p)
 	}
