@@ -25,9 +25,9 @@ func (s *Socket) logger() *slog.Logger {
 	return s.engine.log
 }
 
-// report logs an error that ends a connection for good.
-func (s *Socket) report(err error, endpoint string) {
-	s.logger().Warn("connection ended for good", "type", s.typ.String(), "endpoint", endpoint, "err", err)
+// report logs an error that deserves a line.
+func (s *Socket) report(what string, err error, endpoint string) {
+	s.logger().Warn(what, "type", s.typ.String(), "endpoint", endpoint, "err", err)
 }
 
 // Bind makes the socket reachable at endpoint and returns it resolved: with the

@@ -3,6 +3,7 @@ package socket
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/zeroring/zeroring/ring"
 	"github.com/zeroring/zeroring/zmtp"
@@ -36,6 +37,13 @@ type Message struct {
 	buf      *ring.Buf // what the frames alias, unless that is small or the user's memory
 	foreign  bool      // frames may point to memory other than small
 	released bool
+
+	// A message that is lent goes back to the socket that lends it, by one
+	// store: it is back if its two counts are equal. lent is the socket's,
+	// under its receive lock, while the message is back.
+	lendable bool
+	lent     uint32
+	back     atomic.Uint32
 }
 
 var messages = sync.Pool{New: func() any { return new(Message) }}
@@ -46,6 +54,30 @@ func newMessage() *Message {
 	m.released = false
 	m.front = messageHeadroom
 	m.frames = m.slots[:messageHeadroom]
+	return m
+}
+
+// loans are messages that a socket lends in turn. Most users release one before
+// they receive the next, and then a loan costs less than the pool. Who keeps
+// messages gets others, from the pool.
+type loans struct {
+	messages [4]*Message
+	turn     uint8
+}
+
+// next returns an empty Message for Recv to fill. Under the receive lock.
+func (l *loans) next() *Message {
+	slot := &l.messages[l.turn%uint8(len(l.messages))]
+	l.turn++
+	m := *slot
+	if m == nil {
+		m = newMessage()
+		m.lendable = true
+		*slot = m
+	} else if m.back.Load() != m.lent {
+		return newMessage()
+	}
+	m.lent++
 	return m
 }
 
@@ -87,10 +119,14 @@ func (m *Message) Clone() *Message { return NewMessage(m.frames[m.front:]...) }
 // its frames afterwards. Releasing a message twice panics: the second owner of
 // the memory would be robbed of it.
 func (m *Message) Release() {
-	if m.released {
+	if m.released || m.lendable && m.back.Load() == m.lent {
 		panic("socket: Message released twice")
 	}
 	m.reset()
+	if m.lendable {
+		m.back.Store(m.lent) // the socket owns m from here on
+		return
+	}
 	m.released = true
 	messages.Put(m)
 }

@@ -9,8 +9,10 @@ import (
 // Recv returns the next message, waiting for one as long as ctx allows. The
 // caller owns it and should Release it when done.
 func (s *Socket) Recv(ctx context.Context) (*Message, error) {
-	m := newMessage()
-	err := s.recvInto(m)
+	s.recvMu.Lock()
+	m := s.loans.next()
+	err := s.recvLocked(m)
+	s.unlockRecv()
 	if err == errWouldBlock {
 		err = s.recvSlowly(ctx, m)
 	}
@@ -19,6 +21,19 @@ func (s *Socket) Recv(ctx context.Context) (*Message, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// unlockRecv gives recvMu back and then does what fell to its holder.
+func (s *Socket) unlockRecv() {
+	drained := len(s.drained) > 0
+	if s.recvMu == &s.sendMu {
+		s.unlockSend()
+	} else {
+		s.recvMu.Unlock()
+	}
+	if drained {
+		s.reap()
+	}
 }
 
 // TryRecv is Recv that returns ErrWouldBlock where Recv would wait.
@@ -41,15 +56,7 @@ func (s *Socket) TryRecv() (*Message, error) {
 func (s *Socket) recvInto(m *Message) error {
 	s.recvMu.Lock()
 	err := s.recvLocked(m)
-	drained, dirty := len(s.drained) > 0, s.recvMu == &s.sendMu
-	if dirty {
-		s.unlockSend()
-	} else {
-		s.recvMu.Unlock()
-	}
-	if drained {
-		s.reap()
-	}
+	s.unlockRecv()
 	return err
 }
 

@@ -347,6 +347,7 @@ func (c *session) finish(now time.Time) {
 	c.rd.Unlock()
 	c.tasks.lostErr.Store(nil)
 	err := c.err
+	var broke *zmtp.ProtocolError
 	wasUp := c.p != nil && c.p.up
 	c.host.disconnected(c, err)
 	c.state = stateWaiting
@@ -354,21 +355,28 @@ func (c *session) finish(now time.Time) {
 	case c.ending || c.dial == nil || c.host.closed.Load() && !c.lingering(now):
 		c.over()
 	case fatal(err):
-		c.host.report(err, c.peer)
+		c.host.report("connection ended for good", err, c.peer)
 		c.over()
+	case errors.As(err, &broke):
+		// It would likely break the protocol again, so there is no hurry. But
+		// it may also be a proxy in front of a server that is restarting.
+		// libzmq gives the endpoint up without a word.
+		c.host.report("peer broke the protocol", err, c.peer)
+		c.dial.wait = c.host.opts.ReconnectMax
+		c.dial.retry(now, false)
 	default:
 		c.dial.retry(now, wasUp)
 	}
 }
 
-// fatal reports whether trying again would end the same way.
+// fatal reports whether the peer said that trying again ends the same way, or
+// we know it.
 func fatal(err error) bool {
-	var broke *zmtp.ProtocolError
 	var refused *zmtp.RefusedError
 	// "The peer SHALL treat an incoming ERROR command as fatal, and act by
 	// closing the connection, and not re-connecting using the same security
 	// credentials." https://rfc.zeromq.org/spec/37/#error-handling
-	return errors.As(err, &broke) || errors.As(err, &refused) || errors.Is(err, zmtp.ErrIncompatible)
+	return errors.As(err, &refused) || errors.Is(err, zmtp.ErrIncompatible)
 }
 
 // enlist counts a connection and returns its number, or 0 if the socket is

@@ -34,6 +34,7 @@ type Socket struct {
 	sending waitList
 
 	recvMu    *sync.Mutex // &sendMu if joint
+	loans     loans
 	ownRecvMu sync.Mutex
 	readable  ring.Inbox[*pipe]
 	drained   []*pipe // pipes whose peer left and whose messages are all read

@@ -12,8 +12,9 @@ import (
 
 // A watch follows what happens to the connections of one of our sockets.
 type watch struct {
-	t      *testing.T
-	events chan socket.Event
+	endpoint string // whose events count; empty: all
+	t        *testing.T
+	events   chan socket.Event
 }
 
 // watch begins to follow s. What happened before is not seen.
@@ -41,7 +42,7 @@ func (w *watch) next(kinds ...socket.EventKind) socket.Event {
 	for {
 		select {
 		case ev := <-w.events:
-			if slices.Contains(kinds, ev.Kind) {
+			if slices.Contains(kinds, ev.Kind) && (w.endpoint == "" || w.endpoint == ev.Endpoint) {
 				return ev
 			}
 		case <-limit:
