@@ -12,14 +12,14 @@ import (
 
 // A watch follows what happens to the connections of one of our sockets.
 type watch struct {
-	endpoint string // whose events count; empty: all
 	t        *testing.T
 	events   chan socket.Event
+	endpoint string // whose events count; empty: all
 }
 
 // watch begins to follow s. What happened before is not seen.
 func (s *ourSock) watch() *watch {
-	w := &watch{s.t, make(chan socket.Event, 4096)}
+	w := &watch{t: s.t, events: make(chan socket.Event, 4096)}
 	events := s.Events(s.t.Context())
 	go func() {
 		for ev := range events {
