@@ -310,6 +310,9 @@ func (s *Socket) sendParts() error {
 	if !s.vacant.Empty() {
 		s.drainVacant()
 	}
+	if s.typ == TypeReq && !s.readable.Empty() {
+		s.drainReadable() // a late reply, which must not pass for one to what is sent now
+	}
 	err := s.pat.send(s.parts)
 	if c := s.sole.Load(); c != nil && c.bursting.Load() {
 		err = s.sendBurst(c, err)
