@@ -130,6 +130,48 @@ func TestCancelledContextDoesNotMatter(t *testing.T) {
 	})
 }
 
+// TestCancelPassesOn: a call that is cancelled in the moment it is woken leaves
+// the message, or the room, to the next in line.
+func TestCancelPassesOn(t *testing.T) {
+	rounds := 200
+	if raced || testing.Short() {
+		rounds = 100
+	}
+	everywhere(t, anyTransport, func(t *testing.T, b *bed) {
+		from, to := talk{from: socket.TypePush, to: socket.TypePull}.ends(t, b, true)
+		for n := range rounds {
+			ctx, cancel := context.WithCancel(context.Background())
+			got := make(chan error, 2)
+			take := func(ctx context.Context) {
+				m, err := to.Recv(ctx)
+				if err == nil && string(m.Frame(0)) != fmt.Sprint(n) {
+					err = fmt.Errorf("message %d is %q", n, m.Frame(0))
+				}
+				got <- err
+			}
+			rest, end := context.WithCancel(context.Background())
+			go take(ctx)
+			asleep(t, to, 0, 1)
+			go take(rest)
+			asleep(t, to, 0, 2)
+			go cancel()
+			send(t, from, fmt.Sprint(n))
+			if err := soon(t, "one of the two returns", got); err == nil {
+				end() // the other has nothing to wait for
+				<-got
+				cancel()
+				continue
+			} else if !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+			if err := soon(t, "the other one takes it", got); err != nil {
+				t.Fatal(err)
+			}
+			end()
+		}
+	})
+}
+
 // TestCancelStorm cancels calls at every moment while messages flow, and wants
 // every message that was sent, once, in order for each sender.
 func TestCancelStorm(t *testing.T) {

@@ -354,6 +354,48 @@ func ignoreMismatch(err error) error {
 	return err
 }
 
+// TestCloseWhileJoining closes either end of an inproc connection while it is
+// made, from either end: nobody is left with a peer that is gone.
+func TestCloseWhileJoining(t *testing.T) {
+	rounds := 3000
+	if raced || testing.Short() {
+		rounds = 500
+	}
+	everywhere(t, []string{"inproc"}, func(t *testing.T, b *bed) {
+		dice := rand.New(rand.NewPCG(seed(t), 0))
+		for range rounds {
+			k := talks[dice.IntN(len(talks))]
+			endpoint := b.endpoint(t)
+			binds, connects := b.open(t, k.from), b.open(t, k.to)
+			steps := []func(){
+				func() { _, _ = binds.Bind(endpoint) },
+				func() { _ = connects.Connect(endpoint) },
+				func() { _ = connects.TrySendBytes([]byte("x")) },
+				func() { closeNow(t, connects) },
+			}
+			if dice.IntN(2) == 0 {
+				steps = append(steps, func() { closeNow(t, binds) })
+			}
+			var wg sync.WaitGroup
+			for _, step := range steps {
+				wait := dice.IntN(20)
+				wg.Go(func() {
+					for range wait {
+						runtime.Gosched()
+					}
+					step()
+				})
+			}
+			wg.Wait()
+			until(t, "nobody has a peer", func() bool {
+				_, _ = binds.TryRecv() // what it sent before it left may be there
+				return len(binds.Stats().Peers) == 0
+			})
+			closeNow(t, binds)
+		}
+	})
+}
+
 // TestCloseInLoop closes a socket from within its own iterators.
 func TestCloseInLoop(t *testing.T) {
 	everywhere(t, anyTransport, func(t *testing.T, b *bed) {

@@ -12,22 +12,25 @@ import (
 )
 
 // A watcher collects a socket's events.
-type watcher struct{ events chan socket.Event }
+type watcher struct {
+	events chan socket.Event
+	done   chan struct{} // closed when there are no more
+}
 
 // watch collects what happens to s from now on.
 func watch(t testing.TB, s *socket.Socket) watcher {
 	ctx, cancel := context.WithCancel(context.Background())
-	w := watcher{make(chan socket.Event, 10_000)}
-	events, done := s.Events(ctx), make(chan struct{})
+	w := watcher{make(chan socket.Event, 10_000), make(chan struct{})}
+	events := s.Events(ctx)
 	go func() {
-		defer close(done)
+		defer close(w.done)
 		for ev := range events {
 			w.events <- ev
 		}
 	}()
 	t.Cleanup(func() {
 		cancel()
-		soon(t, "Events ends", done)
+		soon(t, "Events ends", w.done)
 	})
 	return w
 }
@@ -104,6 +107,18 @@ func TestEvents(t *testing.T) {
 		server.want(t, socket.EventClosed, socket.EventDisconnected)
 		client.want(t, socket.EventDisconnected, socket.EventRetrying)
 	})
+}
+
+// wantNone looks at the rest of a closed socket's events, none of which may be
+// of the given kind.
+func (w watcher) wantNone(t testing.TB, kind socket.EventKind) {
+	t.Helper()
+	soon(t, "Events ends", w.done)
+	for len(w.events) > 0 {
+		if ev := <-w.events; ev.Kind == kind {
+			t.Errorf("%v: %+v", kind, ev)
+		}
+	}
 }
 
 // untilKind skips events until one of the given kind.
@@ -196,26 +211,39 @@ func TestEventsEnd(t *testing.T) {
 	for range 3 {
 		soon(t, "Events ends", done)
 	}
-	first, second := s.Events(context.Background()), s.Events(context.Background())
-	if _, err := s.Bind("tcp://127.0.0.1:*"); err != nil {
-		t.Fatal(err)
-	}
-	for ev := range first {
-		if ev.Kind != socket.EventListening {
-			t.Fatalf("%v", ev.Kind)
-		}
-		break
+	for range s.Events(ctx) {
+		t.Fatal("an event after the end of its context")
 	}
 	closeNow(t, s)
-	kinds := ""
-	for ev := range second {
-		kinds += ev.Kind.String() + " "
-	}
-	if kinds != "listening closed " {
-		t.Fatalf("the other watcher saw %q", kinds)
-	}
 	for range s.Events(context.Background()) {
 		t.Fatal("a closed socket has events")
+	}
+}
+
+// TestEventsUntilTheEnd: a watcher sees all there was to see, though it looks
+// after the socket was closed; one that stops looking does not matter.
+func TestEventsUntilTheEnd(t *testing.T) {
+	b := newBed(t, "inproc", backends()[0])
+	for range 50 {
+		s := b.open(t, socket.TypePair)
+		first, second := s.Events(context.Background()), s.Events(context.Background())
+		if _, err := s.Bind("tcp://127.0.0.1:*"); err != nil {
+			t.Fatal(err)
+		}
+		for ev := range first {
+			if ev.Kind != socket.EventListening {
+				t.Fatalf("%v", ev.Kind)
+			}
+			break
+		}
+		closeNow(t, s)
+		kinds := ""
+		for ev := range second {
+			kinds += ev.Kind.String() + " "
+		}
+		if kinds != "listening closed " {
+			t.Fatalf("the other watcher saw %q", kinds)
+		}
 	}
 }
 

@@ -210,6 +210,8 @@ func TestIncompatible(t *testing.T) {
 						t.Errorf("%v, which connected to a %v: %v", theirs, mine, err)
 					}
 					until(t, "the connection is given up", func() bool { return len(client.Stats().Peers) == 0 })
+					closeNow(t, client)
+					here.wantNone(t, socket.EventRetrying)
 				}
 				closeNow(t, client)
 				closeNow(t, server)

@@ -1,6 +1,7 @@
 package socket_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -103,6 +104,35 @@ func TestQueueSurvivesReconnect(t *testing.T) {
 		bindTo(t, again, endpoint)
 		for i := range 500 {
 			want(t, again, fmt.Sprint(i))
+		}
+	})
+}
+
+// TestCutMessage: a message that was written in part when the connection broke
+// goes out on the next, whole, and those behind it follow.
+func TestCutMessage(t *testing.T) {
+	everywhere(t, wireTransport, func(t *testing.T, b *bed) {
+		const size, count = 3 << 20, 5
+		for _, part := range []int{1, 2, 100, 1000, 200_000} {
+			server := b.rawListen(t)
+			push := b.open(t, socket.TypePush, func(o *socket.Options) { o.SendBuf = 64 << 10 }) // less than a message
+			connectTo(t, push, server.endpoint)
+			for i := range count {
+				send(t, push, fmt.Sprint(i), string(bytes.Repeat([]byte{byte(i)}, size)))
+			}
+			c := server.accept(t)
+			_ = server.Close()
+			c.handshake(t, "PULL")
+			c.hear(t, part)
+			_ = c.Close()
+
+			pull := b.open(t, socket.TypePull)
+			bindTo(t, pull, server.endpoint)
+			for i := range count {
+				want(t, pull, fmt.Sprint(i), string(bytes.Repeat([]byte{byte(i)}, size)))
+			}
+			closeNow(t, push)
+			closeNow(t, pull)
 		}
 	})
 }

@@ -282,6 +282,25 @@ func TestReqRelaxed(t *testing.T) {
 	})
 }
 
+// TestReqDiscardsStaleReplies: what came before a request was made is no reply
+// to it, with or without numbers.
+func TestReqDiscardsStaleReplies(t *testing.T) {
+	everywhere(t, []string{"inproc"}, func(t *testing.T, b *bed) { // where what was sent is there
+		req := b.open(t, socket.TypeReq, func(o *socket.Options) { o.ReqRelaxed = true })
+		router := b.open(t, socket.TypeRouter)
+		b.join(t, router, req)
+		send(t, req, "first")
+		got := recv(t, router)
+		got[len(got)-1] = "stale"
+		send(t, router, got...)
+		send(t, req, "second")
+		got = recv(t, router)
+		got[len(got)-1] = "fresh"
+		send(t, router, got...)
+		want(t, req, "fresh")
+	})
+}
+
 // TestManyRequests: many goroutines with a REQ each, and one REP.
 func TestManyRequests(t *testing.T) {
 	everywhere(t, anyTransport, func(t *testing.T, b *bed) {
