@@ -50,8 +50,8 @@ const (
 
 	// How many turns may pass in the calm without a message. Time is no measure,
 	// as an idle network skips to its next timer; and the largest messages take
-	// the smallest buffer some 300 round trips each.
-	calmTurns  = 5000
+	// the smallest buffer some 300 round trips each, several turns a trip.
+	calmTurns  = 50_000
 	closeLimit = 120 * time.Second
 	hwmChoices = 3
 )
