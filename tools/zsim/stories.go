@@ -204,8 +204,14 @@ func (p *pipeline) act(calm bool) error {
 	return nil
 }
 
-// whole reports whether all connections are up.
+// whole reports whether all connections are up, as both their ends see it: one
+// that broke is news to one of them first.
 func (p *pipeline) whole() bool {
+	for _, s := range p.to {
+		if up(s) != len(p.from) {
+			return false
+		}
+	}
 	for _, s := range p.from {
 		if up(s) < len(p.to) {
 			return false

@@ -52,6 +52,7 @@ const (
 	// as an idle network skips to its next timer; and the largest messages take
 	// the smallest buffer some 300 round trips each, several turns a trip.
 	calmTurns  = 50_000
+	newsTurns  = 1500
 	closeLimit = 120 * time.Second
 	hwmChoices = 3
 )
@@ -116,6 +117,15 @@ func (w *world) run() (err error) {
 		}
 	}
 	w.net.Heal()
+	if w.lossy {
+		// Of a connection that broke its ends learn when they have read what
+		// came before, and what they send until then is lost.
+		for range newsTurns {
+			if err := w.turn(false); err != nil {
+				return fmt.Errorf("when the storm had passed: %w", err)
+			}
+		}
+	}
 	last, since := w.received, w.turns
 	for !w.story.settled() {
 		if err := w.turn(true); err != nil {
