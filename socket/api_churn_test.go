@@ -2,6 +2,7 @@ package socket_test
 
 import (
 	"context"
+	"runtime"
 	"testing"
 
 	"github.com/zeroring/zeroring/socket"
@@ -19,11 +20,12 @@ func TestChurn(t *testing.T) {
 		pull := b.open(t, socket.TypePull)
 		endpoint := b.bind(t, pull)
 		var before, worst census
+		heap := 0
 		ctx, body := context.Background(), make([]byte, 300)
 		for i := range cycles {
 			if i == 100 { // by now reactors have what they keep
 				before = takeCensus()
-				worst = before
+				worst, heap = before, heapInUse()
 			}
 			s, err := socket.NewPush(&socket.Options{Engine: b.engine})
 			if err != nil {
@@ -57,11 +59,24 @@ func TestChurn(t *testing.T) {
 		if err := before.compare(); err != nil {
 			t.Fatalf("left behind: %v", err)
 		}
+		if grown := heapInUse() - heap; grown > cycles*500 {
+			t.Fatalf("%d octets of heap left by each", grown/cycles)
+		}
 		// Not even for a while: what is over goes at once.
 		if worst.descriptors > before.descriptors+50 || worst.buffers > before.buffers+200 {
 			t.Fatalf("meanwhile %+v, before %+v", worst, before)
 		}
 	})
+}
+
+// heapInUse is what is left of the heap after a collection, of which pools
+// survive one.
+func heapInUse() int {
+	var stats runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&stats)
+	return int(stats.HeapAlloc)
 }
 
 // TestChurnOfBinds binds and unbinds, with peers that come each time.

@@ -317,6 +317,26 @@ func TestTolerated(t *testing.T) {
 	})
 }
 
+// TestUnaskedFor: a SUB drops what it did not subscribe to, should a publisher
+// send it all the same; an XSUB leaves that to its user.
+func TestUnaskedFor(t *testing.T) {
+	everywhere(t, wireTransport, func(t *testing.T, b *bed) {
+		for _, typ := range []socket.Type{socket.TypeSub, socket.TypeXSub} {
+			s := b.open(t, typ)
+			subscribe(t, s, "topic")
+			c := rawDial(t, b.bind(t, s))
+			c.handshake(t, "PUB")
+			c.say(frame("topi"), []byte("\x01\x05other\x00\x05topic"), frame(""), frame("topical"))
+			if typ == socket.TypeXSub {
+				want(t, s, "topi")
+				want(t, s, "other", "topic")
+				want(t, s, "")
+			}
+			want(t, s, "topical")
+		}
+	})
+}
+
 // TestClaimedSizeCostsNothing: memory is taken for octets that came, not for
 // those that a header promises.
 func TestClaimedSizeCostsNothing(t *testing.T) {

@@ -303,6 +303,19 @@ func TestMessageOwnership(t *testing.T) {
 	})
 }
 
+// TestReleaseTwice: whoever releases a message twice is told so at once, rather
+// than robbed of another later.
+func TestReleaseTwice(t *testing.T) {
+	m := socket.NewMessage([]byte("x"))
+	m.Release()
+	defer func() {
+		if recover() == nil {
+			t.Fatal("no panic")
+		}
+	}()
+	m.Release()
+}
+
 // TestForwarding sends on what was received, as a proxy does: frames that
 // alias what they arrived in, of every size.
 func TestForwarding(t *testing.T) {
