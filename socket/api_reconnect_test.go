@@ -112,8 +112,12 @@ func TestQueueSurvivesReconnect(t *testing.T) {
 // goes out on the next, whole, and those behind it follow.
 func TestCutMessage(t *testing.T) {
 	everywhere(t, wireTransport, func(t *testing.T, b *bed) {
-		const size, count = 3 << 20, 5
-		for _, part := range []int{1, 2, 100, 1000, 200_000} {
+		const size, count = 3 << 20, 3
+		parts := []int{1, 2, 100, 1000, 200_000}
+		if raced {
+			parts = parts[3:]
+		}
+		for _, part := range parts {
 			server := b.rawListen(t)
 			push := b.open(t, socket.TypePush, func(o *socket.Options) { o.SendBuf = 64 << 10 }) // less than a message
 			connectTo(t, push, server.endpoint)
