@@ -152,8 +152,8 @@ func watchLeaks(t *testing.T) func() {
 		if n := runtime.NumGoroutine(); n > goroutines {
 			t.Errorf("%d goroutines, were %d:\n%s", n, goroutines, stacks())
 		}
-		if n := openFDs(t); n > fds {
-			t.Errorf("%d descriptors open, were %d", n, fds)
+		if open := openFDs(t); len(open) > len(fds) {
+			t.Errorf("descriptors open: %v\nwere: %v", open, fds)
 		}
 		if n := ring.LiveBufs(); n != bufs {
 			t.Errorf("%d buffers in use, were %d", n, bufs)

@@ -39,14 +39,21 @@ func available(t *testing.T, w world) bool {
 	return true
 }
 
-// openFDs counts this process's descriptors.
-func openFDs(t *testing.T) int {
+// openFDs returns this process's descriptors and what each stands for.
+func openFDs(t *testing.T) map[string]string {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return len(entries)
+	open := make(map[string]string)
+	for _, e := range entries {
+		// The one that ReadDir used is gone by now.
+		if what, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil {
+			open[e.Name()] = what
+		}
+	}
+	return open
 }
 
 // peek reports whether octets, or the end, wait to be read on fd.
