@@ -34,7 +34,8 @@ type Stream struct {
 	tail     *chunk
 	room     []byte // the tail's octets, or nil if it takes no more messages
 	tailAt   int    // octets of room filled and published: tailAt ≤ len(room)
-	tailMsgs uint32 // messages published in room
+	tailMsgs uint32 // messages filled in room
+	tailSeen uint32 // and published: tailSeen ≤ tailMsgs
 	written  uint64 // messages published since the beginning
 	readSeen uint64 // the producer's last look at read; may lag, never lead
 
@@ -136,14 +137,19 @@ func (s *Stream) Fill(n int) {
 	s.written++
 }
 
+// Filled is how many messages were filled since the last were handed over. The
+// producer's to call.
+func (s *Stream) Filled() int { return int(s.tailMsgs - s.tailSeen) }
+
 // Publish hands over what was filled.
 func (s *Stream) Publish() {
 	if s.room == nil {
 		return
 	}
+	s.tailSeen = s.tailMsgs
 	s.tail.published.Store(uint64(s.tailMsgs)<<32 | uint64(s.tailAt)) // the consumer owns the octets from here on
 	if len(s.room) > maxChunk {
-		s.room, s.tailAt, s.tailMsgs = nil, 0, 0 // as grow promised the consumer
+		s.room, s.tailAt, s.tailMsgs, s.tailSeen = nil, 0, 0, 0 // as grow promised the consumer
 	}
 }
 
@@ -170,7 +176,7 @@ func (s *Stream) push(c *chunk) {
 	} else {
 		s.tail.next.Store(c) // and all of the old tail
 	}
-	s.tail, s.room, s.tailAt, s.tailMsgs = c, nil, 0, 0
+	s.tail, s.room, s.tailAt, s.tailMsgs, s.tailSeen = c, nil, 0, 0, 0
 }
 
 // Append publishes octets of buf that hold whole messages, at least one,
@@ -217,10 +223,19 @@ func (s *Stream) Room(limit uint64) uint64 {
 // empty if the stream is, and the Buf they are part of. They stay the
 // consumer's until Advance passes them. Only the consumer may call it.
 func (s *Stream) Peek() ([]byte, *Buf) {
+	if octets, buf := s.Seen(); len(octets) > 0 {
+		return octets, buf
+	}
+	return s.look()
+}
+
+// Seen is Peek that does not look for more: it returns what the last Peek saw and
+// was not consumed yet. It costs no atomic access.
+func (s *Stream) Seen() ([]byte, *Buf) {
 	if end := int(uint32(s.seen)); end > s.headAt {
 		return s.head.data[s.headAt:end], s.head.buf
 	}
-	return s.look()
+	return nil, nil
 }
 
 // look is Peek when everything seen was consumed.
@@ -362,7 +377,7 @@ func (s *Stream) Discard() {
 	}
 	s.first.Store(nil)
 	s.head, s.headAt, s.headMsgs, s.seen = nil, 0, 0, 0
-	s.tail, s.room, s.tailAt, s.tailMsgs = nil, nil, 0, 0
+	s.tail, s.room, s.tailAt, s.tailMsgs, s.tailSeen = nil, nil, 0, 0, 0
 	s.consumed = s.written
 	s.read.Store(s.written)
 }

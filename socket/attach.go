@@ -38,16 +38,16 @@ func (c *session) scored(n int32) {
 // recvSpinning reads c's connection on the calling goroutine, and spins for a
 // bounded time if nothing is there: a message that comes soon then costs no
 // hop between threads.
-func (s *Socket) recvSpinning(c *session, m *Message) error {
+func (s *Socket) recvSpinning(c *session) (*Message, error) {
 	var start time.Time
 	for {
 		switch c.readFromCaller() {
 		case readNotMine:
-			return errWouldBlock
+			return nil, errWouldBlock
 		case readSome:
-			if err := s.recvInto(m); err != errWouldBlock {
+			if m, err := s.recvOnce(); err != errWouldBlock {
 				c.scored(+1)
-				return err
+				return m, err
 			}
 			continue
 		}
@@ -58,7 +58,7 @@ func (s *Socket) recvSpinning(c *session, m *Message) error {
 		if now.Sub(start) > s.engine.spin || s.receiving.waiting.Load() > 0 || s.closed.Load() {
 			c.scored(-2)
 			c.yieldReading()
-			return errWouldBlock
+			return nil, errWouldBlock
 		}
 		// What we wait for may itself wait for this processor.
 		runtime.Gosched()
@@ -95,6 +95,7 @@ func (s *Socket) connected(c *session, peer *zmtp.Peer) error {
 	p.minor, p.up = peer.Minor, true
 	if fresh {
 		s.pat.attach(p)
+		s.outlet, s.inlet = s.pat.straight()
 	}
 	s.pat.connected(p)
 	s.pat.readable(p)
@@ -122,6 +123,7 @@ func (s *Socket) attach(p *pipe, up bool) bool {
 	if !p.detached { // by Close, meanwhile
 		p.up = up
 		s.pat.attach(p)
+		s.outlet, s.inlet = s.pat.straight()
 		if up {
 			s.pat.connected(p)
 		}
@@ -210,6 +212,7 @@ func (s *Socket) detach(p *pipe) {
 	p.detached = true
 	p.left.Store(true)
 	s.pat.detach(p)
+	s.outlet, s.inlet = s.pat.straight()
 	p.free()
 	s.forget = append(s.forget, p)
 }

@@ -25,6 +25,8 @@ func (s *dealer) detach(p *pipe) {
 	s.fq.remove(p)
 }
 
+func (s *dealer) straight() (out, in *pipe) { return s.lb.only(), s.fq.only() }
+
 func (s *dealer) connected(p *pipe) {
 	if s.probe {
 		p.write(nil, probe)

@@ -234,6 +234,9 @@ func (s *Socket) Close() error {
 		}
 	}
 	s.mu.Unlock()
+	s.recvMu.Lock()
+	s.loans.drop() // whoever has recvMu next sees that the socket is closed
+	s.recvMu.Unlock()
 	s.sending.wakeAll()
 	s.receiving.wakeAll()
 	s.engine.closing(s)

@@ -173,6 +173,10 @@ func (s *Socket) drop(p *pipe) {
 	s.lockBoth()
 	p.left.Store(true)
 	p.up = false
+	if p.out.lazy { // the other side can still receive what waits
+		p.out.settle()
+		p.out.ring()
+	}
 	s.detach(p)
 	s.unlockBoth()
 	s.sweep()

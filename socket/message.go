@@ -40,7 +40,7 @@ type Message struct {
 
 	// A message that is lent goes back to the socket that lends it, by one
 	// store: it is back if its two counts are equal. lent is the socket's,
-	// under its receive lock, while the message is back.
+	// under its receive lock, while the message is back. See loans.
 	lendable bool
 	lent     uint32
 	back     atomic.Uint32
@@ -54,30 +54,6 @@ func newMessage() *Message {
 	m.released = false
 	m.front = messageHeadroom
 	m.frames = m.slots[:messageHeadroom]
-	return m
-}
-
-// loans are messages that a socket lends in turn. Most users release one before
-// they receive the next, and then a loan costs less than the pool. Who keeps
-// messages gets others, from the pool.
-type loans struct {
-	messages [4]*Message
-	turn     uint8
-}
-
-// next returns an empty Message for Recv to fill. Under the receive lock.
-func (l *loans) next() *Message {
-	slot := &l.messages[l.turn%uint8(len(l.messages))]
-	l.turn++
-	m := *slot
-	if m == nil {
-		m = newMessage()
-		m.lendable = true
-		*slot = m
-	} else if m.back.Load() != m.lent {
-		return newMessage()
-	}
-	m.lent++
 	return m
 }
 
@@ -122,7 +98,10 @@ func (m *Message) Release() {
 	if m.released || m.lendable && m.back.Load() == m.lent {
 		panic("socket: Message released twice")
 	}
-	m.reset()
+	if m.foreign {
+		m.forget()
+	}
+	m.front, m.frames = messageHeadroom, m.frames[:messageHeadroom]
 	if m.lendable {
 		m.back.Store(m.lent) // the socket owns m from here on
 		return
@@ -131,18 +110,22 @@ func (m *Message) Release() {
 	messages.Put(m)
 }
 
-// reset empties m.
-func (m *Message) reset() {
+// forget drops what m's frames point to, unless that is small.
+func (m *Message) forget() {
 	if m.buf != nil {
 		m.buf.Release()
 		m.buf = nil
 	}
+	m.foreign = false
+	clear(m.frames) // let the collector have what they pointed to
+}
+
+// reset empties m.
+func (m *Message) reset() {
 	if m.foreign {
-		m.foreign = false
-		clear(m.frames) // let the collector have what they pointed to
+		m.forget()
 	}
-	m.front = messageHeadroom
-	m.frames = m.frames[:messageHeadroom]
+	m.front, m.frames = messageHeadroom, m.frames[:messageHeadroom]
 }
 
 // parts returns the frames. They alias m.
@@ -165,10 +148,10 @@ func (m *Message) pushFront(frame []byte) {
 // take decodes the message at the front of octets, which hold whole messages
 // in ZMTP framing and are part of buf, into m. It returns the octets used.
 func (m *Message) take(octets []byte, buf *ring.Buf) int {
-	if len(m.frames) != messageHeadroom || m.buf != nil {
+	if len(m.frames) != messageHeadroom {
 		m.reset()
 	}
-	if octets[0] == 0 && int(octets[1]) <= smallMessage-2 {
+	if isShort(octets) {
 		// One short frame: most messages of those that come by the million.
 		n := 2 + int(octets[1])
 		copy(m.small[:n], octets[:n])

@@ -54,5 +54,7 @@ func (s *pair) recv(m *Message) error {
 	return nil
 }
 
+func (s *pair) straight() (out, in *pipe) { return s.peer, s.peer }
+
 func (s *pair) canSend() bool { return s.peer != nil && s.peer.writable() }
 func (s *pair) canRecv() bool { return s.peer != nil && s.peer.waiting() }

@@ -37,6 +37,12 @@ type pattern interface {
 	canSend() bool
 	canRecv() bool
 
+	// straight returns the pipe that all messages go to and the one that all
+	// come from, where there is just one, it takes and gives them unchanged and
+	// the pattern need not know; or nil. The answer changes with attach and
+	// detach only. The socket then spares itself the pattern.
+	straight() (out, in *pipe)
+
 	joint() bool
 	// close gives back memory, once all pipes are detached.
 	close()
@@ -77,15 +83,16 @@ func newPattern(t Type, o *Options, start uint32) pattern {
 // embed it and add what concerns them.
 type bystander struct{}
 
-func (bystander) connected(*pipe)     {}
-func (bystander) disconnected(*pipe)  {}
-func (bystander) writable(*pipe)      {}
-func (bystander) send([][]byte) error { return ErrNotSupported }
-func (bystander) recv(*Message) error { return ErrNotSupported }
-func (bystander) canSend() bool       { return false }
-func (bystander) canRecv() bool       { return false }
-func (bystander) joint() bool         { return false }
-func (bystander) close()              {}
+func (bystander) connected(*pipe)           {}
+func (bystander) disconnected(*pipe)        {}
+func (bystander) writable(*pipe)            {}
+func (bystander) send([][]byte) error       { return ErrNotSupported }
+func (bystander) recv(*Message) error       { return ErrNotSupported }
+func (bystander) canSend() bool             { return false }
+func (bystander) canRecv() bool             { return false }
+func (bystander) joint() bool               { return false }
+func (bystander) straight() (out, in *pipe) { return nil, nil }
+func (bystander) close()                    {}
 
 // A mark is what patterns note about a pipe, each only what it needs. A pipe
 // belongs to one pattern, and so does its mark.

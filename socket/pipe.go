@@ -33,6 +33,10 @@ type lane struct {
 	// Producer only, or under its lock.
 	lazy bool
 
+	// paused is how many messages were consumed when the consumer, a socket, last
+	// looked on for the next in vain. The consumer's; see tend.
+	paused uint64
+
 	// ended says that nothing more will be published. It is set after the
 	// last message was.
 	ended atomic.Bool
@@ -87,9 +91,17 @@ func (l *lane) lowWater() uint64 {
 func (l *lane) publish(n int) {
 	if l.lazy {
 		l.stream.Fill(n)
+		if l.stream.Filled() >= lazyBatch {
+			l.stream.Publish()
+		}
 		return
 	}
 	l.stream.Commit(n)
+	l.ring()
+}
+
+// ring wakes the consumer if it waits for what was published. Producer only.
+func (l *lane) ring() {
 	if l.data.Ring() {
 		l.consumer.dataReady()
 	}
@@ -104,9 +116,7 @@ func (l *lane) publishBuf(buf *ring.Buf, octets []byte, messages int) {
 	} else {
 		l.stream.Append(buf, octets, messages)
 	}
-	if l.data.Ring() {
-		l.consumer.dataReady()
-	}
+	l.ring()
 }
 
 // A conflated message's Buf starts with its size in octets.
@@ -213,6 +223,9 @@ func (l *lane) full() bool {
 	hwm := l.hwm.Load()
 	if l.conflate || !l.stream.Full(hwm) {
 		return false
+	}
+	if l.lazy {
+		l.stream.Publish() // what makes room may be short of these
 	}
 	l.room.Arm()
 	if !l.stream.Full(hwm) {
@@ -345,6 +358,21 @@ func (p *pipe) write(head, parts [][]byte) {
 	p.out.publish(n)
 }
 
+// writeShort publishes a message of one frame of at most 255 octets, the most
+// that a short frame's size can say. If it is longer or there is no room it does
+// nothing and returns false: write and writable have the other cases.
+func (p *pipe) writeShort(body []byte) bool {
+	l := p.out
+	if len(body) > 255 || l.conflate || p.left.Load() || l.stream.Full(l.hwm.Load()) {
+		return false
+	}
+	room := l.stream.Reserve(2 + len(body))
+	room[0], room[1] = 0, byte(len(body))
+	copy(room[2:], body)
+	l.publish(len(room))
+	return true
+}
+
 // shareFrom is the size in octets from which an encoded message is shared by
 // reference and not copied to each pipe.
 const shareFrom = 2048
@@ -379,6 +407,17 @@ func (p *pipe) read(m *Message) bool {
 	octets, buf := p.in.peek()
 	if len(octets) == 0 {
 		p.host.noteDrained(p)
+		return false
+	}
+	p.in.taken(m.take(octets, buf), 1)
+	return true
+}
+
+// readSeen is read of a message that the consumer has seen already. If there is
+// none it does nothing and returns false: read has the other cases.
+func (p *pipe) readSeen(m *Message) bool {
+	octets, buf := p.in.stream.Seen()
+	if len(octets) == 0 {
 		return false
 	}
 	p.in.taken(m.take(octets, buf), 1)

@@ -15,6 +15,8 @@ func (s *push) attach(p *pipe) {
 	discard(p)
 }
 
+func (s *push) straight() (out, in *pipe) { return s.lb.only(), nil }
+
 func (s *push) detach(p *pipe)   { s.lb.remove(p) }
 func (s *push) writable(p *pipe) { s.lb.activate(p) }
 

@@ -9,18 +9,14 @@ import (
 // Recv returns the next message, waiting for one as long as ctx allows. The
 // caller owns it and should Release it when done.
 func (s *Socket) Recv(ctx context.Context) (*Message, error) {
-	s.recvMu.Lock()
-	m := s.loans.next()
-	err := s.recvLocked(m)
-	s.unlockRecv()
+	if m := s.loans.claim(); m != nil {
+		return m, nil
+	}
+	m, err := s.recvOnce()
 	if err == errWouldBlock {
-		err = s.recvSlowly(ctx, m)
+		return s.recvSlowly(ctx)
 	}
-	if err != nil {
-		m.Release()
-		return nil, err
-	}
-	return m, nil
+	return m, err
 }
 
 // unlockRecv gives recvMu back and then does what fell to its holder.
@@ -38,33 +34,58 @@ func (s *Socket) unlockRecv() {
 
 // TryRecv is Recv that returns ErrWouldBlock where Recv would wait.
 func (s *Socket) TryRecv() (*Message, error) {
-	m := newMessage()
-	err := s.recvInto(m)
+	m, err := s.recvOnce()
 	if err == errWouldBlock {
 		if c := s.sole.Load(); c != nil && c.readFromCaller() == readSome {
-			err = s.recvInto(m)
+			m, err = s.recvOnce()
 		}
 	}
-	if err != nil {
-		m.Release()
-		return nil, err
+	return m, err
+}
+
+// recvOnce returns the next message, if there is one.
+func (s *Socket) recvOnce() (*Message, error) {
+	for {
+		s.recvMu.Lock()
+		m, err := s.recvLocked(true)
+		p := s.tended
+		stop := p != nil && (err == errWouldBlock || p != s.inlet)
+		s.unlockRecv()
+		if stop {
+			p.stopTending()
+		}
+		if !stop || err != errWouldBlock {
+			return m, err
+		}
+	}
+}
+
+// recvLocked is recvOnce under recvMu, but finds only what was published. With
+// ahead it takes more than the one message, if the pattern need not know of them,
+// and looks on for a moment where many came lately.
+func (s *Socket) recvLocked(ahead bool) (*Message, error) {
+	if s.closed.Load() {
+		return nil, ErrClosed
+	}
+	if m := s.loans.claim(); m != nil {
+		return m, nil
+	}
+	m, behind := s.loans.next()
+	p := s.inlet
+	if p == nil || !p.readSeen(m) && !(ahead && s.await(p) && p.readSeen(m)) {
+		if err := s.recvPattern(m); err != nil {
+			s.loans.undo(m)
+			return nil, err
+		}
+	}
+	if p != nil && ahead {
+		s.takeAhead(p, behind)
 	}
 	return m, nil
 }
 
-// recvInto takes the next message, if there is one, into m.
-func (s *Socket) recvInto(m *Message) error {
-	s.recvMu.Lock()
-	err := s.recvLocked(m)
-	s.unlockRecv()
-	return err
-}
-
-// recvLocked is recvInto under recvMu.
-func (s *Socket) recvLocked(m *Message) error {
-	if s.closed.Load() {
-		return ErrClosed
-	}
+// recvPattern takes the pattern's next message into m. Under recvMu.
+func (s *Socket) recvPattern(m *Message) error {
 	err := s.pat.recv(m)
 	if err == errWouldBlock && !s.readable.Empty() {
 		s.drainReadable()
@@ -76,30 +97,38 @@ func (s *Socket) recvLocked(m *Message) error {
 	return err
 }
 
+// takeAhead takes messages that p has seen before anybody asks for them, into
+// the loans from slot behind on. They count as received, so a high-water mark
+// is exceeded by what is taken ahead, at most an eighth of it. Under recvMu.
+func (s *Socket) takeAhead(p *pipe, behind int) {
+	s.loans.fill(behind, int(min(p.in.lowWater()/4, maxLoans)), p)
+	s.tend(p)
+}
+
 // recvSlowly waits for a message.
-func (s *Socket) recvSlowly(ctx context.Context, m *Message) error {
+func (s *Socket) recvSlowly(ctx context.Context) (*Message, error) {
 	for {
 		if err := ctx.Err(); err != nil {
-			return err
+			return nil, err
 		}
 		if c := s.sole.Load(); c != nil {
-			if err := s.recvSpinning(c, m); err != errWouldBlock {
+			if m, err := s.recvSpinning(c); err != errWouldBlock {
 				s.passOnRecv()
-				return err
+				return m, err
 			}
 		}
 		if s.receiving.worthSpinning(s) && s.receiving.spin(s, &s.readable) {
-			if err := s.recvInto(m); err != errWouldBlock {
+			if m, err := s.recvOnce(); err != errWouldBlock {
 				s.passOnRecv()
-				return err
+				return m, err
 			}
 		}
 		w := s.receiving.add()
-		err := s.recvInto(m)
+		m, err := s.recvOnce()
 		if err != errWouldBlock {
 			s.receiving.remove(w)
 			s.passOnRecv()
-			return err
+			return m, err
 		}
 		c := s.sole.Load()
 		if c != nil {
@@ -112,16 +141,16 @@ func (s *Socket) recvSlowly(ctx context.Context, m *Message) error {
 		woken, ok := w.wait(ctx)
 		if !ok {
 			s.receiving.remove(w)
-			return ctx.Err()
+			return nil, ctx.Err()
 		}
 		s.receiving.done(w)
 		s.receiving.slept(s, from, woken)
 		if c != nil {
 			c.slept(from, woken)
 		}
-		if err = s.recvInto(m); err != errWouldBlock {
+		if m, err = s.recvOnce(); err != errWouldBlock {
 			s.passOnRecv()
-			return err
+			return m, err
 		}
 	}
 }
@@ -134,7 +163,7 @@ func (s *Socket) passOnRecv() {
 	}
 	s.recvMu.Lock()
 	s.drainReadable()
-	more := s.pat.canRecv()
+	more := !s.loans.ahead.Empty() || s.pat.canRecv()
 	s.recvMu.Unlock()
 	if more {
 		s.receiving.wake()
@@ -157,9 +186,8 @@ func (s *Socket) RecvBatch(ctx context.Context, msgs []*Message) (int, error) {
 	n := 1
 	s.recvMu.Lock()
 	for n < len(msgs) {
-		m := newMessage()
-		if s.recvLocked(m) != nil {
-			m.Release()
+		m, err := s.recvLocked(false)
+		if err != nil {
 			break
 		}
 		msgs[n] = m

@@ -60,6 +60,14 @@ func (r *roster) swap(i, j int) {
 	*r.place(r.pipes[i]), *r.place(r.pipes[j]) = i, j
 }
 
+// only returns the pipe of a roster that has just one, or nil.
+func (r *roster) only() *pipe {
+	if len(r.pipes) != 1 {
+		return nil
+	}
+	return r.pipes[0]
+}
+
 // advance passes the turn to the next active pipe.
 func (r *roster) advance() {
 	if r.turn++; r.turn >= r.active {

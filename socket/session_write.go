@@ -231,8 +231,7 @@ func (c *session) senderBusy() bool {
 // endBurst makes each message wake who writes it, again. Under the host's
 // sendMu and wr.
 func (c *session) endBurst() {
-	c.p.out.stream.Publish()
-	c.p.out.lazy = false
+	c.p.out.settle()
 	c.bursting.Store(false)
 }
 
@@ -319,12 +318,13 @@ func (c *session) takeControl() bool {
 // flushControl sees to it that control octets are written. Any goroutine.
 func (c *session) flushControl() { c.r.Post(&c.tasks.flush) }
 
-// sendBurst is called after each message of a sender that sends in bursts. It
+// sendBurst is called after each message, of so many octets, of a sender that
+// sends in bursts, and after each that found no room, which err then says. It
 // writes what has come together, if that is enough or the lane is full. Under
 // the host's sendMu.
-func (s *Socket) sendBurst(c *session, err error) error {
+func (s *Socket) sendBurst(c *session, octets int, err error) error {
 	if err == nil {
-		c.unflushed += len(s.parts[0])
+		c.unflushed += octets
 		if c.unflushed < burstOctets {
 			return nil
 		}

@@ -27,6 +27,7 @@ type Socket struct {
 	pat    pattern
 
 	sendMu  sync.Mutex
+	outlet  *pipe    // the pattern's straight way out
 	parts   [][]byte // what is being sent; memory reused from call to call
 	dirty   [maxDirty]*session
 	ndirty  int // sessions whose flushing fell to the call that holds sendMu
@@ -34,6 +35,8 @@ type Socket struct {
 	sending waitList
 
 	recvMu    *sync.Mutex // &sendMu if joint
+	inlet     *pipe       // the pattern's straight way in
+	tended    *pipe       // whose producer is lazy; nil if none's is
 	loans     loans
 	ownRecvMu sync.Mutex
 	readable  ring.Inbox[*pipe]
@@ -292,6 +295,9 @@ func (s *Socket) SendBytes(ctx context.Context, body []byte) error {
 		return err
 	}
 	s.sendMu.Lock()
+	if s.sendStraight(body) {
+		return nil
+	}
 	s.parts = append(s.parts[:0], body)
 	err := s.sendParts()
 	s.parts[0] = nil
@@ -300,6 +306,20 @@ func (s *Socket) SendBytes(ctx context.Context, body []byte) error {
 		return err
 	}
 	return s.sendSlowly(ctx, [][]byte{body})
+}
+
+// sendStraight sends body, if it is short and there is a straight way with
+// room, and then gives sendMu back. Otherwise it does nothing.
+func (s *Socket) sendStraight(body []byte) bool {
+	p := s.outlet
+	if p == nil || s.closed.Load() || !p.writeShort(body) {
+		return false
+	}
+	if c := s.sole.Load(); c != nil && c.bursting.Load() {
+		s.sendBurst(c, len(body), nil)
+	}
+	s.unlockSend()
+	return true
 }
 
 // sendParts sends s.parts if there is room. Under sendMu.
@@ -315,7 +335,7 @@ func (s *Socket) sendParts() error {
 	}
 	err := s.pat.send(s.parts)
 	if c := s.sole.Load(); c != nil && c.bursting.Load() {
-		err = s.sendBurst(c, err)
+		err = s.sendBurst(c, len(s.parts[0]), err)
 	}
 	return err
 }

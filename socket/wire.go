@@ -22,6 +22,10 @@ func frameAt(b []byte) (flags zmtp.Flags, body, size int) {
 	return flags, 9, int(binary.BigEndian.Uint64(b[1:9]))
 }
 
+// isShort reports whether b starts with a message of one frame that a Message
+// has room for in itself.
+func isShort(b []byte) bool { return len(b) > 0 && b[0] == 0 && int(b[1]) <= smallMessage-2 }
+
 // messageSize is the octets of the message at the start of b, all frames.
 func messageSize(b []byte) int {
 	at := 0

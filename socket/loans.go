@@ -1,0 +1,97 @@
+package socket
+
+import "github.com/zeroring/zeroring/ring"
+
+// loans are messages that a socket lends to those who receive. Most users
+// release one before they receive the next, and then a loan costs less than the
+// pool. Who keeps messages gets others, from the pool.
+//
+// Some may be filled ahead, before anybody has asked for them: they then cost
+// their receiver one atomic operation and no lock.
+//
+// Ownership. Messages that are back are the receive lock's. Those that are
+// filled ahead are offered, and belong to who claims them. A message never
+// changes place and is not filled again before it is back, so a claimer may look
+// it up after it has claimed it, whatever others do meanwhile.
+type loans struct {
+	ahead    ring.Offer
+	messages [maxLoans]*Message
+}
+
+// maxLoans is how many messages a socket lends at once, and so the most that
+// are taken ahead: enough to make what is done once a time cheap, and few
+// enough to stay in a processor's first cache.
+const maxLoans = 16
+
+// claim returns a message that was filled ahead, or nil if there is none. Any
+// goroutine.
+func (l *loans) claim() *Message {
+	if i, ok := l.ahead.Claim(); ok {
+		return l.messages[i%maxLoans]
+	}
+	return nil
+}
+
+// back returns the message of slot i, or nil if somebody has it. Under the
+// receive lock.
+func (l *loans) back(i int) *Message {
+	m := l.messages[i]
+	if m == nil {
+		m = newMessage()
+		m.lendable = true
+		l.messages[i] = m
+	} else if m.back.Load() != m.lent {
+		return nil
+	}
+	return m
+}
+
+// next returns an empty message to fill, and the slot behind the one that it is
+// from. Under the receive lock.
+func (l *loans) next() (m *Message, behind int) {
+	for i := range l.messages {
+		if m := l.back(i); m != nil {
+			m.lent++
+			return m, i + 1
+		}
+	}
+	return newMessage(), maxLoans
+}
+
+// undo takes back a message that next has returned and nobody got. Under the
+// receive lock.
+func (l *loans) undo(m *Message) {
+	m.reset()
+	if m.lendable {
+		m.lent--
+		return
+	}
+	m.Release()
+}
+
+// fill takes messages that p has seen ahead, at most limit and into slots from
+// start on. It stops at one that is not a single short frame: larger ones gain
+// nothing and hold memory. Under the receive lock, with nothing ahead.
+func (l *loans) fill(start, limit int, p *pipe) {
+	octets, buf := p.in.stream.Seen()
+	used, end := 0, start
+	for limit = min(start+limit, maxLoans); end < limit && isShort(octets[used:]); end++ {
+		m := l.back(end)
+		if m == nil {
+			break
+		}
+		m.lent++
+		used += m.take(octets[used:], buf)
+	}
+	if end > start {
+		p.in.taken(used, end-start)
+		l.ahead.Make(uint32(start), uint32(end))
+	}
+}
+
+// drop releases what was filled ahead. Any goroutine.
+func (l *loans) drop() {
+	for m := l.claim(); m != nil; m = l.claim() {
+		m.Release()
+	}
+}
