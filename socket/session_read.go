@@ -215,7 +215,7 @@ func (c *session) feed(now time.Time) error {
 	}
 	for c.at < c.end {
 		room := 1
-		if c.p != nil {
+		if c.p != nil && c.eng.Ready() { // a handshake needs no room
 			if room = c.p.in.free(); room == 0 {
 				c.stalled, c.deadlines = true, true
 				c.eng.Hold(now, true)
