@@ -56,7 +56,7 @@ func (c *session) flushFromCaller() {
 		c.lost(err)
 	}
 	c.wr.Unlock()
-	if again {
+	if again || c.tasks.until.Load() != 0 { // a socket being closed waits to hear that all is written
 		c.r.Post(&c.tasks.flush)
 	}
 }

@@ -1,0 +1,180 @@
+package socket
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/zeroring/zeroring/reactor"
+)
+
+// What happens between a caller and the reactor that share one connection is
+// decided by who comes when. These tests put a session into the state that a
+// rare order of events leaves, and look that it gets out of it.
+
+// patience is how long what must happen may take before a test gives up.
+const patience = 20 * time.Second
+
+func patient(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// onBackends runs f on each backend that may be tested here.
+func onBackends(t *testing.T, f func(t *testing.T, e *Engine)) {
+	t.Helper()
+	names := []string{"epoll", "uring"}
+	if forced := os.Getenv("ZERORING_BACKEND"); forced != "" {
+		names = []string{forced}
+	}
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			e, err := NewEngine(&EngineOptions{Backend: name, Logger: quiet})
+			if err != nil {
+				if name == "uring" && os.Getenv("CI") == "" && os.Getenv("ZERORING_BACKEND") == "" {
+					t.Skip(err)
+				}
+				t.Fatal(err)
+			}
+			defer func() {
+				if err := e.Close(); err != nil {
+					t.Error(err)
+				}
+			}()
+			f(t, e)
+		})
+	}
+}
+
+// newSocket returns a socket that its engine's Close drops.
+func newSocket(t testing.TB, e *Engine, typ Type, o Options) *Socket {
+	t.Helper()
+	o.Engine = e
+	if o.Linger == 0 {
+		o.Linger = NoLinger
+	}
+	o.ReconnectInterval = time.Millisecond
+	o.HeartbeatInterval = Off // which would flush what is forgotten
+	s, err := New(typ, &o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// join binds one socket, connects the other, and returns the session of the
+// latter once it rests: nothing is queued, and who queues something next has the
+// duty to flush.
+func join(t testing.TB, binds, connects *Socket) (*session, string) {
+	t.Helper()
+	endpoint, err := binds.Bind("tcp://127.0.0.1:*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := connects.Connect(endpoint); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*Socket{connects, binds} {
+		if err := s.WaitPeers(patient(t), 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := connects.sole.Load()
+	untilOn(t, c, "it rests", func(time.Time) bool { return !c.busy.Load() && !c.queued.Load() })
+	onReactor(t, c, func(time.Time) {}) // and has flushed once more since it was busy
+	return c, endpoint
+}
+
+// onReactor runs f on c's reactor, after everything that was posted before.
+func onReactor(t testing.TB, c *session, f func(now time.Time)) {
+	t.Helper()
+	done := make(chan struct{})
+	c.r.Post(&reactor.Task{Run: func(now time.Time) {
+		f(now)
+		close(done)
+	}})
+	select {
+	case <-done:
+	case <-time.After(patience):
+		t.Fatal("the reactor hangs")
+	}
+}
+
+// untilOn waits until cond holds on c's reactor.
+func untilOn(t testing.TB, c *session, what string, cond func(now time.Time) bool) {
+	t.Helper()
+	for limit := time.Now().Add(patience); ; {
+		var holds bool
+		onReactor(t, c, func(now time.Time) { holds = cond(now) })
+		if holds {
+			return
+		}
+		if time.Now().After(limit) {
+			t.Fatalf("not after %v: %s", patience, what)
+		}
+	}
+}
+
+// burstOn makes c's host a sender in the middle of a burst.
+func burstOn(c *session) {
+	c.host.sendMu.Lock()
+	c.wr.Lock()
+	c.bursting.Store(true)
+	c.p.out.lazy = true
+	c.wr.Unlock()
+	c.host.sendMu.Unlock()
+}
+
+// wantBody receives a message of one frame and compares it.
+func wantBody(t testing.TB, s *Socket, body string) {
+	t.Helper()
+	m, err := s.Recv(patient(t))
+	if err != nil {
+		t.Fatalf("waiting for %q: %v", body, err)
+	}
+	if got := string(m.Frame(0)); got != body {
+		t.Fatalf("received %q, want %q", got, body)
+	}
+	m.Release()
+}
+
+func sendBody(t testing.TB, s *Socket, body string) {
+	t.Helper()
+	if err := s.SendBytes(patient(t), []byte(body)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestCloseHearsOfCallersFlush: Close finds a message that a call has queued
+// and is about to write. The call does, and Close need not wait for the end of
+// Linger to see that.
+func TestCloseHearsOfCallersFlush(t *testing.T) {
+	onBackends(t, func(t *testing.T, e *Engine) {
+		pull := newSocket(t, e, TypePull, Options{})
+		push := newSocket(t, e, TypePush, Options{Linger: time.Hour})
+		c, _ := join(t, pull, push)
+		push.sendMu.Lock()
+		if err := push.pat.send([][]byte{[]byte("late")}); err != nil {
+			t.Fatal(err)
+		}
+		if push.ndirty != 1 {
+			t.Fatal("the duty to flush did not fall to the call")
+		}
+		push.ndirty = 0
+		push.sendMu.Unlock()
+		closed := make(chan error, 1)
+		go func() { closed <- push.Close() }()
+		untilOn(t, c, "Close waits", func(time.Time) bool { return c.linger.Active() })
+		c.flushFromCaller()
+		wantBody(t, pull, "late")
+		select {
+		case <-closed:
+		case <-time.After(patience):
+			push.SetLinger(NoLinger)
+			c.closeWithin(0)
+			t.Error("Close goes on waiting for what is written")
+		}
+	})
+}
