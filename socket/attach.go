@@ -157,6 +157,7 @@ func (s *Socket) disconnected(c *session, err error) {
 		p.up = false
 		s.pat.disconnected(p)
 	}
+	c.outlived()
 	s.unlockBoth()
 	s.receiving.wake() // a REQ may have lost the peer that owes it a reply
 	s.peersChanged()

@@ -178,3 +178,104 @@ func TestCloseHearsOfCallersFlush(t *testing.T) {
 		}
 	})
 }
+
+// TestBurstRestsOnlyWhenOver: a sender that waited for the reactor has since
+// written everything by itself. The reactor, which was told of its hurry, may
+// not rest while the sender still leaves publishing to it.
+func TestBurstRestsOnlyWhenOver(t *testing.T) {
+	onBackends(t, func(t *testing.T, e *Engine) {
+		pull := newSocket(t, e, TypePull, Options{})
+		push := newSocket(t, e, TypePush, Options{})
+		c, _ := join(t, pull, push)
+		burstOn(c)
+		onReactor(t, c, func(now time.Time) {
+			c.urgent.Store(true)
+			c.shippedEver += burstOctets // by the sender
+			c.flush(now)
+		})
+		sendBody(t, push, "next")
+		wantBody(t, pull, "next")
+	})
+}
+
+// TestBurstEndsOnReactor: a call that had the duty to flush before the burst
+// began gets to it now. It leaves the burst to the reactor: ending it takes the
+// sender's lock.
+func TestBurstEndsOnReactor(t *testing.T) {
+	onBackends(t, func(t *testing.T, e *Engine) {
+		pull := newSocket(t, e, TypePull, Options{})
+		push := newSocket(t, e, TypePush, Options{})
+		c, _ := join(t, pull, push)
+		burstOn(c)
+		c.heard.Store(true)
+		c.flushFromCaller()
+		sendBody(t, push, "next")
+		wantBody(t, pull, "next")
+	})
+}
+
+// TestBurstOfLittleFronts: messages that have much behind a small first frame
+// are written while they are sent, not at the end.
+func TestBurstOfLittleFronts(t *testing.T) {
+	for name, message := range map[string][][]byte{
+		"a large second frame": {nil, make([]byte, 1024)},
+		"nothing at all":       {nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onBackends(t, func(t *testing.T, e *Engine) {
+				pull := newSocket(t, e, TypePull, Options{RecvHWM: -1})
+				push := newSocket(t, e, TypePush, Options{SendHWM: -1})
+				c, _ := join(t, pull, push)
+				burstOn(c)
+				push.sendMu.Lock() // which no reactor gets while somebody sends all the time
+				defer push.sendMu.Unlock()
+				for range burstOctets {
+					push.parts = append(push.parts[:0], message...)
+					if err := push.sendParts(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if c.p.out.queued() == burstOctets {
+					t.Error("nothing was written")
+				}
+			})
+		})
+	}
+}
+
+// TestBurstEndsWithConnection: what a REP has replied in a burst is to requests
+// of the connection that is lost, and goes with it.
+func TestBurstEndsWithConnection(t *testing.T) {
+	onBackends(t, func(t *testing.T, e *Engine) {
+		dealer := newSocket(t, e, TypeDealer, Options{})
+		rep := newSocket(t, e, TypeRep, Options{})
+		c, endpoint := join(t, dealer, rep)
+		if err := dealer.SendParts(patient(t), nil, []byte("request")); err != nil {
+			t.Fatal(err)
+		}
+		wantBody(t, rep, "request")
+		burstOn(c)
+		sendBody(t, rep, "reply to the old peer")
+		if err := dealer.Close(); err != nil {
+			t.Fatal(err)
+		}
+		untilOn(t, c, "the connection is lost", func(time.Time) bool { return c.state != stateTraffic })
+		again := newSocket(t, e, TypeDealer, Options{})
+		if _, err := again.Bind(endpoint); err != nil {
+			t.Fatal(err)
+		}
+		if err := again.SendParts(patient(t), nil, []byte("another")); err != nil {
+			t.Fatal(err)
+		}
+		wantBody(t, rep, "another")
+		sendBody(t, rep, "reply to the new peer")
+		m, err := again.Recv(patient(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(m.Frame(1)); got != "reply to the new peer" {
+			t.Errorf("received %q", got)
+		}
+		m.Release()
+	})
+}

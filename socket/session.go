@@ -330,11 +330,6 @@ func (c *session) finish(now time.Time) {
 		c.fd = reactor.NoFD
 	}
 	c.rewind()
-	if t := c.host.typ; c.p != nil && (t == TypeSub || t == TypeRep) {
-		// Subscriptions are state: the next connection is told of all of them.
-		// And a reply is to a request of the connection that was lost.
-		c.p.out.purge()
-	}
 	c.control, c.cut = c.control[:0], false
 	c.busy.Store(false)
 	c.queued.Store(false)

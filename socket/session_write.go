@@ -63,17 +63,19 @@ func (c *session) flushFromCaller() {
 
 // burst reports whether the sender sends in bursts. Under wr.
 func (c *session) burst() bool {
+	if c.bursting.Load() {
+		return true // which only the reactor ends: see senderBusy
+	}
 	if c.heard.Load() || c.r.Now().Sub(c.flushedAt) > burstGap {
 		c.heard.Store(false) // a peer that answers in between is talked to, not streamed at
 		c.quick = 0
-		c.bursting.Store(false)
 		return false
 	}
 	if c.quick++; c.quick < quickFlushes {
 		return false
 	}
-	if sole := c.host.sole.Load() == c; sole != c.bursting.Load() {
-		c.bursting.Store(sole)
+	if c.host.sole.Load() == c {
+		c.bursting.Store(true)
 		c.burstFrom = c.shippedEver
 	}
 	return true
@@ -224,8 +226,10 @@ func (c *session) senderBusy() bool {
 		c.endBurst()
 		return false
 	}
+	// With nothing to write there is no hurry, and before the burst is over no
+	// rest: the sender still leaves it to us to look.
 	long := c.shippedEver-c.burstFrom >= burstOctets
-	return grown && (long || waiting == 0) && !c.urgent.Swap(false)
+	return grown && (waiting == 0 || long && !c.urgent.Swap(false))
 }
 
 // endBurst makes each message wake who writes it, again. Under the host's
@@ -233,6 +237,19 @@ func (c *session) senderBusy() bool {
 func (c *session) endBurst() {
 	c.p.out.settle()
 	c.bursting.Store(false)
+}
+
+// outlived ends what was between the pipe and a connection that is lost. Under
+// the host's locks, so that nothing is queued for that connection any more.
+func (c *session) outlived() {
+	c.wr.Lock()
+	defer c.wr.Unlock()
+	c.endBurst()
+	if t := c.host.typ; t == TypeSub || t == TypeRep {
+		// Subscriptions are state: the next connection is told of all of them.
+		// And a reply is to a request of the connection that was lost.
+		c.p.out.purge()
+	}
 }
 
 // writeByReactor starts writing what is queued or, if nothing is, ends the

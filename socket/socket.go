@@ -316,7 +316,7 @@ func (s *Socket) sendStraight(body []byte) bool {
 		return false
 	}
 	if c := s.sole.Load(); c != nil && c.bursting.Load() {
-		s.sendBurst(c, len(body), nil)
+		s.sendBurst(c, 2+len(body), nil)
 	}
 	s.unlockSend()
 	return true
@@ -335,7 +335,7 @@ func (s *Socket) sendParts() error {
 	}
 	err := s.pat.send(s.parts)
 	if c := s.sole.Load(); c != nil && c.bursting.Load() {
-		err = s.sendBurst(c, len(s.parts[0]), err)
+		err = s.sendBurst(c, wireSize(nil, s.parts), err)
 	}
 	return err
 }
