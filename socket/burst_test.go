@@ -214,6 +214,32 @@ func TestBurstEndsOnReactor(t *testing.T) {
 	})
 }
 
+// TestBurstSlowsDown: a sender that was fast, and now sends one message in the
+// time of a nap, does not have to fill a batch before the reactor writes.
+func TestBurstSlowsDown(t *testing.T) {
+	onBackends(t, func(t *testing.T, e *Engine) {
+		pull := newSocket(t, e, TypePull, Options{})
+		push := newSocket(t, e, TypePush, Options{})
+		c, _ := join(t, pull, push)
+		burstOn(c)
+		var looked time.Time
+		onReactor(t, c, func(now time.Time) {
+			c.shippedEver += burstOctets
+			c.flush(now)
+			c.r.StopTimer(&c.nap) // time is the test's
+			looked = now
+		})
+		sendBody(t, push, "slow")
+		onReactor(t, c, func(time.Time) {
+			c.flush(looked.Add(napTime))
+			if !c.busy.Load() {
+				t.Error("the message waits for more")
+			}
+		})
+		wantBody(t, pull, "slow")
+	})
+}
+
 // TestBurstOfLittleFronts: messages that have much behind a small first frame
 // are written while they are sent, not at the end.
 func TestBurstOfLittleFronts(t *testing.T) {

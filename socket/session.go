@@ -99,6 +99,8 @@ type writing struct {
 	shippedEver  uint64      // octets of messages written
 	burstFrom    uint64      // shippedEver when the burst began
 	seenProgress uint64      // shippedEver and what waited when the reactor last looked
+	seenWritten  uint64      // messages there had been then
+	seenAt       time.Time   // and when that was
 
 	heard atomic.Bool // messages came since the last flush
 }

@@ -199,10 +199,11 @@ func (c *session) flush(now time.Time) {
 }
 
 // senderBusy reports whether the sender is in the middle of a long burst, which
-// it writes itself: since the last look, octets were queued. What waits now would
-// make a small batch, so it is left to grow. If nothing came since, the burst is
-// over. Under wr, reactor thread.
-func (c *session) senderBusy() bool {
+// it writes itself: since the last look, messages were queued at the rate of one.
+// What waits now would make a small batch, so it is left to grow. A slower sender
+// would let it wait for long, and if nothing came since, the burst is over. Under
+// wr, reactor thread.
+func (c *session) senderBusy(now time.Time) bool {
 	if !c.bursting.Load() {
 		return false
 	}
@@ -219,9 +220,10 @@ func (c *session) senderBusy() bool {
 	for _, b := range c.gather() {
 		waiting += uint64(len(b))
 	}
-	progress := c.shippedEver + waiting
+	progress, written := c.shippedEver+waiting, c.p.out.written()
 	grown := progress != c.seenProgress && h.sole.Load() == c
-	c.seenProgress = progress
+	fast := time.Duration(written-c.seenWritten)*burstGap >= now.Sub(c.seenAt) || progress-c.seenProgress >= burstOctets
+	c.seenProgress, c.seenWritten, c.seenAt = progress, written, now
 	if waiting == 0 && !grown {
 		c.endBurst()
 		return false
@@ -229,7 +231,7 @@ func (c *session) senderBusy() bool {
 	// With nothing to write there is no hurry, and before the burst is over no
 	// rest: the sender still leaves it to us to look.
 	long := c.shippedEver-c.burstFrom >= burstOctets
-	return grown && (waiting == 0 || long && !c.urgent.Swap(false))
+	return grown && (waiting == 0 || long && fast && !c.urgent.Swap(false))
 }
 
 // endBurst makes each message wake who writes it, again. Under the host's
@@ -255,7 +257,7 @@ func (c *session) outlived() {
 // writeByReactor starts writing what is queued or, if nothing is, ends the
 // duty to flush. It puts both off while the sender is busy. Under wr.
 func (c *session) writeByReactor(now time.Time) {
-	if c.senderBusy() {
+	if c.senderBusy(now) {
 		c.r.StartTimer(&c.nap, now.Add(napTime))
 		return
 	}
