@@ -100,7 +100,7 @@ func (s *Socket) connected(c *session, peer *zmtp.Peer) error {
 	s.pat.connected(p)
 	s.pat.readable(p)
 	s.unlockBoth()
-	s.sending.wake()
+	s.wakeSender()
 	s.receiving.wake() // to look at the pipe and so arm its bell
 	s.peersChanged()
 	s.events.emit(Event{Kind: EventReady, Endpoint: c.peer})
@@ -131,7 +131,7 @@ func (s *Socket) attach(p *pipe, up bool) bool {
 	}
 	s.unlockBoth()
 	s.sweep()
-	s.sending.wake()
+	s.wakeSender()
 	s.receiving.wake()
 	s.peersChanged()
 	return true
@@ -181,7 +181,7 @@ func (s *Socket) endPipe(p *pipe) {
 	}
 	s.unlockBoth()
 	s.sweep()
-	s.sending.wake()
+	s.wakeSender()
 	s.receiving.wake()
 	s.peersChanged()
 }

@@ -120,7 +120,7 @@ func (s *Socket) met(p *pipe, identity []byte) {
 	}
 	s.unlockBoth()
 	s.sweep()
-	s.sending.wake()
+	s.wakeSender()
 	s.receiving.wake() // to look at the pipe and so arm its bell
 	s.peersChanged()
 }

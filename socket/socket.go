@@ -48,6 +48,10 @@ type Socket struct {
 	// as it arrives: subscriptions to a PUB or XPUB.
 	inline bool
 
+	// choosy says that a message may have to wait for certain peers, whoever else
+	// has room.
+	choosy bool
+
 	// oneWay says that messages only leave, or only arrive.
 	oneWay bool
 
@@ -103,6 +107,7 @@ func New(t Type, opts *Options) (*Socket, error) {
 		names:     make(map[string]struct{}),
 		inline:    t == TypePub || t == TypeXPub,
 		oneWay:    !t.sends() || !t.receives(),
+		choosy:    o.RouterMandatory || o.XPubNoDrop,
 	}
 	s.sendHWM.Store(hwmOf(o.SendHWM))
 	s.recvHWM.Store(hwmOf(o.RecvHWM))
@@ -189,6 +194,16 @@ func (s *Socket) readInline() {
 // Any goroutine.
 func (s *Socket) pipeWritable(p *pipe) {
 	s.vacant.Push(&p.vacant)
+	s.wakeSender()
+}
+
+// wakeSender wakes a goroutine that may be able to send now. Where it depends
+// on the message whose room is waited for, that may be any of them.
+func (s *Socket) wakeSender() {
+	if s.choosy {
+		s.sending.wakeAll()
+		return
+	}
 	s.sending.wake()
 }
 

@@ -85,9 +85,11 @@ func (l *waitList) wake() bool {
 	return true
 }
 
-// wakeAll wakes everybody, to see that the socket is closed.
+// wakeAll wakes everybody who waits now: each may wait for something else, or is
+// to see that the socket is closed. Who comes back is not woken again.
 func (l *waitList) wakeAll() {
-	for l.wake() {
+	for range l.waiting.Load() {
+		l.wake()
 	}
 }
 
