@@ -68,3 +68,39 @@ func TestSendersWaitForTheirPeers(t *testing.T) {
 		}
 	})
 }
+
+// TestDisconnectWakes: who waits for a peer that this side gives up sees that,
+// over every transport.
+func TestDisconnectWakes(t *testing.T) {
+	everywhere(t, anyTransport, func(t *testing.T, b *bed) {
+		rep := b.open(t, socket.TypeRep)
+		req := b.open(t, socket.TypeReq)
+		endpoint := b.join(t, rep, req)
+		send(t, req, "question")
+		want(t, rep, "question")
+		received := make(chan error, 1)
+		go func() {
+			_, err := req.Recv(patient(t))
+			received <- err
+		}()
+		asleep(t, req, 0, 1)
+		if err := req.Disconnect(endpoint); err != nil {
+			t.Fatal(err)
+		}
+		wantError(t, "Recv", soon(t, "the receiver", received), socket.ErrPeerLost)
+	})
+	everywhere(t, []string{"inproc"}, func(t *testing.T, b *bed) {
+		small := func(o *socket.Options) { o.SendHWM, o.RecvHWM, o.Identity, o.RouterMandatory = 1, 1, []byte("R"), true }
+		far, near := b.open(t, socket.TypeRouter, small, func(o *socket.Options) { o.Identity = []byte("far") }), b.open(t, socket.TypeRouter, small)
+		endpoint := b.join(t, far, near)
+		send(t, near, "far", "1")
+		send(t, near, "far", "2")
+		sent := make(chan error, 1)
+		go func() { sent <- near.SendParts(patient(t), []byte("far"), []byte("3")) }()
+		asleep(t, near, 1, 0)
+		if err := near.Disconnect(endpoint); err != nil {
+			t.Fatal(err)
+		}
+		wantError(t, "Send", soon(t, "the sender", sent), socket.ErrNoRoute)
+	})
+}

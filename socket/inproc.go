@@ -180,5 +180,7 @@ func (s *Socket) drop(p *pipe) {
 	s.detach(p)
 	s.unlockBoth()
 	s.sweep()
+	s.wakeSender()
+	s.receiving.wake()
 	s.peersChanged()
 }
