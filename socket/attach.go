@@ -120,7 +120,9 @@ func (s *Socket) attach(p *pipe, up bool) bool {
 	s.findSole()
 	s.mu.Unlock()
 	s.lockBoth()
-	if !p.detached { // by Close, meanwhile
+	if p.detached { // by Close, or by a peer that left meanwhile
+		s.forget = append(s.forget, p)
+	} else {
 		p.up = up
 		s.pat.attach(p)
 		s.outlet, s.inlet = s.pat.straight()
@@ -234,6 +236,12 @@ func (s *Socket) sweep() {
 	}
 	s.mu.Unlock()
 	for _, p := range doomed {
+		if s.inline {
+			// The call may be the peer's own, which subscribes and holds the
+			// very locks that it takes to leave.
+			go p.leave()
+			continue
+		}
 		p.leave()
 	}
 }
