@@ -29,7 +29,7 @@ var (
 	errNoAddress      = errors.New("socket: name has no address")
 )
 
-// connectTo starts a session towards e.
+// connectTo makes a session towards e, which its open task sets going.
 func (s *Socket) connectTo(e endpoint) (*dialer, error) {
 	c := newSession(s, e.text)
 	if c == nil {
@@ -46,7 +46,6 @@ func (s *Socket) connectTo(e endpoint) (*dialer, error) {
 		}
 	}
 	c.tasks.open.Run = func(now time.Time) { d.proceed(now) }
-	c.r.Post(&c.tasks.open)
 	return d, nil
 }
 

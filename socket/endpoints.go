@@ -76,7 +76,7 @@ func (s *Socket) bind(text string) (string, error) {
 	}
 	s.mu.Unlock()
 	if !open {
-		l.close()
+		s.retire(0, l.close()...)
 		return "", ErrClosed
 	}
 	return l.endpoint, nil
@@ -134,6 +134,7 @@ func (s *Socket) dialEndpoint(e endpoint) error {
 		d.c.closeWithin(0)
 		return ErrClosed
 	}
+	d.c.r.Post(&d.c.tasks.open) // not before: it might be over, and forgotten, too soon
 	return nil
 }
 
@@ -162,7 +163,7 @@ func (s *Socket) Disconnect(endpoint string) error {
 	s.mu.Lock()
 	if ds := s.dialers[endpoint]; len(ds) > 0 {
 		d := ds[len(ds)-1]
-		s.dialers[endpoint] = ds[:len(ds)-1]
+		s.forgetDialer(d)
 		linger := s.opts.Linger
 		s.mu.Unlock()
 		s.retire(linger, d.c)
@@ -296,11 +297,21 @@ func (s *Socket) sessionOver(c *session) {
 	}
 	c.dial.cancel()
 	s.mu.Lock()
-	text := c.dial.e.text
-	if i := slices.Index(s.dialers[text], c.dial); i >= 0 {
-		s.dialers[text] = slices.Delete(s.dialers[text], i, i+1)
-	}
+	s.forgetDialer(c.dial)
 	s.mu.Unlock()
+}
+
+// forgetDialer takes d off the list of its endpoint, if it is on it. Under mu.
+func (s *Socket) forgetDialer(d *dialer) {
+	same := s.dialers[d.e.text]
+	i := slices.Index(same, d)
+	switch {
+	case i < 0:
+	case len(same) == 1:
+		delete(s.dialers, d.e.text)
+	default:
+		s.dialers[d.e.text] = slices.Delete(same, i, i+1)
+	}
 }
 
 // SetLinger changes Linger.
