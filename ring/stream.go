@@ -24,7 +24,7 @@ import (
 // The zero Stream is empty and ready. It grows with what is in it: the bound is
 // the caller's, by Full (the high-water mark, in messages). An empty one keeps
 // the chunk that the producer was filling, which is small unless the stream was
-// long lately, and no other memory.
+// long lately, and no other memory: see Slack.
 type Stream struct {
 	first atomic.Pointer[chunk] // where the consumer starts; stored once by the producer
 
@@ -363,8 +363,17 @@ func (s *Stream) Rewind(n int) {
 	s.headAt -= n
 }
 
+// Slack is how many octets of memory the chunk has that the consumer is at, all
+// that an empty stream keeps. The consumer's to call.
+func (s *Stream) Slack() int {
+	if s.head == nil {
+		return 0
+	}
+	return len(s.head.data)
+}
+
 // Discard frees everything and leaves the stream empty. Neither side may be
-// using it, so it is for whoever has outlived both.
+// using it, so it is for whoever has outlived both, or keeps both out.
 func (s *Stream) Discard() {
 	c := s.head
 	if c == nil {

@@ -53,6 +53,8 @@ type session struct {
 	nap      reactor.Timer // flushing put off
 	linger   reactor.Timer // ends a closed socket's patience
 	lease    reactor.Timer // takes reading back from a caller that went away
+	slimming reactor.Timer // gives memory back
+	slimSeen uint64        // messages that the pipe had been given when it last looked
 	tasks    sessionTasks
 
 	rd        sync.Mutex
@@ -79,10 +81,11 @@ type session struct {
 
 // writing is the writing half of a session.
 type writing struct {
-	live bool        // messages may flow: the handshake is done
-	busy atomic.Bool // send is in flight, and the reactor has the duty to flush
-	cut  bool        // the last write ended inside a message
-	bufs [][]byte    // gathered; memory reused
+	live  bool        // messages may flow: the handshake is done
+	busy  atomic.Bool // send is in flight, and the reactor has the duty to flush
+	cut   bool        // the last write ended inside a message
+	slack bool        // the reactor is to look what memory the stream keeps
+	bufs  [][]byte    // gathered; memory reused
 
 	// commands says that bufs are of control. Not queued, which more commands
 	// may set while messages are being written.
@@ -106,10 +109,11 @@ type writing struct {
 }
 
 type sessionTasks struct {
-	open, flush, resume, lost, close reactor.Task
-	lostErr                          atomic.Pointer[error]
-	severed                          atomic.Bool
-	until                            atomic.Int64 // linger's end, nanoseconds of the engine's clock
+	open, flush, resume, lost, close, slim reactor.Task
+
+	lostErr atomic.Pointer[error]
+	severed atomic.Bool
+	until   atomic.Int64 // linger's end, nanoseconds of the engine's clock
 }
 
 type sessionState uint8
@@ -140,6 +144,7 @@ func newSession(s *Socket, peer string) *session {
 	c.tasks.flush.Run, c.tasks.resume.Run = c.flush, c.resume
 	c.tasks.lost.Run = c.failLost
 	c.tasks.close.Run = c.closing
+	c.tasks.slim.Run, c.slimming.Fire = c.slimLater, c.slim
 	return c
 }
 
@@ -408,6 +413,7 @@ func (c *session) over() {
 	c.r.StopTimer(&c.nap)
 	c.r.StopTimer(&c.lease)
 	c.r.StopTimer(&c.linger)
+	c.r.StopTimer(&c.slimming)
 	c.r.Leave()
 	c.host.sessionOver(c)
 	c.host.delist()

@@ -114,6 +114,7 @@ func (c *session) rest() bool {
 	l.credit()
 	l.data.Arm()
 	if l.empty() && !c.queued.Load() {
+		c.noteSlack()
 		return true
 	}
 	return !l.data.Ring() // false: we have it back
@@ -155,6 +156,7 @@ func (c *session) shipped(n int) {
 	for _, b := range c.bufs {
 		total += len(b)
 	}
+	clear(c.bufs) // or an idle connection would keep what was once in them alive
 	c.cut = n < total
 	c.shippedEver += uint64(n)
 	l := c.p.out
