@@ -63,3 +63,35 @@ func TestPeerLeavesWhileMeeting(t *testing.T) {
 		t.Errorf("%d pipes are left", n)
 	}
 }
+
+// TestEmptiedPipeIsForgotten: a peer has left, its last message has been taken,
+// and the one who took it looks for more, for others who wait.
+func TestEmptiedPipeIsForgotten(t *testing.T) {
+	e, err := NewEngine(&EngineOptions{Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	pull := newSocket(t, e, TypePull, Options{})
+	push := newSocket(t, e, TypePush, Options{})
+	if _, err := pull.Bind("inproc://emptied"); err != nil {
+		t.Fatal(err)
+	}
+	if err := push.Connect("inproc://emptied"); err != nil {
+		t.Fatal(err)
+	}
+	sendBody(t, push, "last")
+	if err := push.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wantBody(t, pull, "last")
+	other := pull.receiving.add()
+	pull.passOnRecv()
+	pull.receiving.remove(other)
+	if _, err := pull.TryRecv(); err != ErrWouldBlock {
+		t.Fatal(err)
+	}
+	if n := len(pull.pipes); n != 0 {
+		t.Errorf("%d pipes are left", n)
+	}
+}

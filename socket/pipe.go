@@ -427,8 +427,11 @@ func (p *pipe) readSeen(m *Message) bool {
 // waiting reports whether read would find a message. If not, the socket calls
 // the pattern's readable once there is one.
 func (p *pipe) waiting() bool {
-	octets, _ := p.in.peek()
-	return len(octets) > 0
+	if octets, _ := p.in.peek(); len(octets) > 0 {
+		return true
+	}
+	p.host.noteDrained(p)
+	return false
 }
 
 // unsent reports whether messages wait that the peer has not been sent.

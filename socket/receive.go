@@ -164,7 +164,7 @@ func (s *Socket) passOnRecv() {
 	s.recvMu.Lock()
 	s.drainReadable()
 	more := !s.loans.ahead.Empty() || s.pat.canRecv()
-	s.recvMu.Unlock()
+	s.unlockRecv()
 	if more {
 		s.receiving.wake()
 	} else if c := s.sole.Load(); c != nil {
@@ -193,12 +193,7 @@ func (s *Socket) RecvBatch(ctx context.Context, msgs []*Message) (int, error) {
 		msgs[n] = m
 		n++
 	}
-	if s.recvMu == &s.sendMu {
-		s.unlockSend()
-	} else {
-		s.recvMu.Unlock()
-	}
-	s.reap()
+	s.unlockRecv()
 	return n, nil
 }
 
