@@ -337,3 +337,20 @@ func TestManyRequests(t *testing.T) {
 		wg.Wait()
 	})
 }
+
+// TestHandoverAcrossTransports: who takes a routing id over need not come the
+// way that the holder came.
+func TestHandoverAcrossTransports(t *testing.T) {
+	everywhere(t, wireTransport, func(t *testing.T, b *bed) {
+		named := func(o *socket.Options) { o.Identity = []byte("A") }
+		router := b.open(t, socket.TypeRouter, func(o *socket.Options) { o.RouterHandover = true })
+		holder, heir := b.open(t, socket.TypeDealer, named), b.open(t, socket.TypeDealer, named)
+		connectTo(t, holder, bindTo(t, router, "inproc://handover"))
+		waitPeers(t, router, 1)
+		connectTo(t, heir, b.bind(t, router))
+		waitPeers(t, heir, 1)
+		until(t, "the holder has made way", func() bool { return len(holder.Stats().Peers) == 0 })
+		send(t, router, "A", "for the heir")
+		want(t, heir, "for the heir")
+	})
+}

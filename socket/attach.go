@@ -100,6 +100,7 @@ func (s *Socket) connected(c *session, peer *zmtp.Peer) error {
 	s.pat.connected(p)
 	s.pat.readable(p)
 	s.unlockBoth()
+	s.sweep()
 	s.wakeSender()
 	s.receiving.wake() // to look at the pipe and so arm its bell
 	s.peersChanged()
