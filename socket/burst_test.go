@@ -305,3 +305,32 @@ func TestBurstEndsWithConnection(t *testing.T) {
 		m.Release()
 	})
 }
+
+// TestCallerReadsNoLostConnection: a connection is lost that callers were to
+// read. They do not look for octets of it until there is another, but sleep.
+func TestCallerReadsNoLostConnection(t *testing.T) {
+	onBackends(t, func(t *testing.T, e *Engine) {
+		push := newSocket(t, e, TypePush, Options{})
+		pull := newSocket(t, e, TypePull, Options{})
+		c, endpoint := join(t, push, pull)
+		onReactor(t, c, func(now time.Time) {
+			c.rd.Lock()
+			c.byCaller.Store(true)
+			c.rd.Unlock()
+			c.fail(now, errConnectTimeout) // as any that the reactor finds
+		})
+		if err := push.Close(); err != nil {
+			t.Fatal(err)
+		}
+		untilOn(t, c, "there is none", func(time.Time) bool { return c.state == stateWaiting })
+		if c.byCaller.Load() {
+			t.Error("callers are to read what is not there")
+		}
+		again := newSocket(t, e, TypePush, Options{})
+		if _, err := again.Bind(endpoint); err != nil {
+			t.Fatal(err)
+		}
+		sendBody(t, again, "back")
+		wantBody(t, pull, "back")
+	})
+}

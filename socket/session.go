@@ -312,6 +312,7 @@ func (c *session) fail(now time.Time, err error) {
 	c.wr.Unlock()
 	reading := c.reader == readerReactor
 	c.reader = readerNone
+	c.byCaller.Store(false)
 	c.rd.Unlock()
 	if reading {
 		c.r.Cancel(&c.recv)
