@@ -68,7 +68,13 @@ func (c *session) makeRoom(chunk int) {
 	if c.buf != nil && len(c.buf.Data)-c.end >= smallestRead && c.at+c.need <= len(c.buf.Data) {
 		return
 	}
-	size := max(chunk, min(c.need, 2*have+chunk))
+	want := c.need
+	if have > 0 && zmtp.Flags(c.buf.Data[c.at])&zmtp.FlagMore != 0 {
+		// need ends with a frame and not with the message: if room grew with
+		// each frame, a message of many would be copied for each.
+		want = max(want, 2*have)
+	}
+	size := max(chunk, min(want, 2*have+chunk))
 	buf := ring.NewBuf(max(size, have+smallestRead))
 	if c.buf != nil {
 		copy(buf.Data, c.buf.Data[c.at:c.end])
