@@ -75,7 +75,8 @@
 //
 // A peer that exceeds one of these loses its connection, and the event
 // [EventDisconnected] says why: a frame of [Options.MaxMsgSize] octets (1 GiB, of
-// which none is allocated before it arrives), a command of 64 KiB, a handshake of
+// which none is allocated before it arrives), a message of twice that or 64 MiB,
+// whichever is more, or of a million frames, a command of 64 KiB, a handshake of
 // [Options.HandshakeTimeout] (30 s), a silence of [Options.HeartbeatTimeout]
 // (15 s), and 2^20 subscriptions. Routing ids have up to 255 octets, inproc names
 // 256, and ipc paths 107.

@@ -31,7 +31,7 @@ func BenchmarkWalk(b *testing.B) {
 			b.ReportAllocs()
 			messages := 0
 			for b.Loop() {
-				w := walkMessages(octets, 0, n+1, 1<<30, 1<<31)
+				w := walkMessages(octets, 0, 0, n+1, 1<<30, 1<<31)
 				messages += w.n
 			}
 			report(b, messages)

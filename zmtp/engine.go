@@ -69,6 +69,7 @@ type Engine struct {
 	frameMax int
 	wholeMax int
 	walked   int // ≤ len(b) at the next call: frames of an incomplete message end here
+	many     int // counted frames among those
 	inside   int // ≤ walked: octets of commands among those frames
 	skip     int // octets of commands moved behind the messages just reported
 	left     int // octets of b that were not consumed by the last call

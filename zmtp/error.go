@@ -19,6 +19,7 @@ var (
 	errMoreOnCommand   = &ProtocolError{"command frame with MORE set"}
 	errFrameTooLarge   = &ProtocolError{"frame exceeds the size limit"}
 	errMessageTooLarge = &ProtocolError{"message exceeds the size limit"}
+	errManyFrames      = &ProtocolError{"message has too many frames"}
 	errCommandTooLarge = &ProtocolError{"command exceeds the size limit"}
 	errBadCommand      = &ProtocolError{"malformed command"}
 	errBadPing         = &ProtocolError{"malformed PING command"}

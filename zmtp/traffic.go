@@ -7,6 +7,15 @@ import "time"
 // us store its PONGs. It is enough for more than 40 of the longest.
 const maxPending = 1 << 10
 
+// A message may have maxFrames frames: whoever takes one apart needs far more
+// memory for a frame than the two octets that the peer sends for an empty one.
+// They are counted from where a message gets to uncounted octets, and long ones
+// before that, so that short messages do not pay for it.
+const (
+	maxFrames = 1 << 20
+	uncounted = 128 << 10
+)
+
 // stop says why walk went no further.
 type stop uint8
 
@@ -22,6 +31,7 @@ type walk struct {
 	end  int // where the last whole message ends
 	n    int // how many messages that is
 	at   int // ≥ end: where the next frame begins
+	many int // counted frames of the message at end
 	need int // stopShort: how many octets b must have to get further
 	why  stop
 	err  error // stopBroken
@@ -29,13 +39,17 @@ type walk struct {
 
 // walkMessages finds the longest run of whole messages at the front of b, up to
 // most. It starts at the frame that begins at the offset at, when the frames
-// before it belong to the first message.
+// before it, many of them counted, belong to the first message.
 //
 // Hot: BenchmarkWalk. It looks at two octets of a short message.
-func walkMessages(b []byte, at, most, frameMax, wholeMax int) walk {
-	w := walk{at: at}
+func walkMessages(b []byte, at, many, most, frameMax, wholeMax int) walk {
+	w := walk{at: at, many: many}
 	for w.n < most {
-		w.end, w.at, w.n = walkShort(b, w.end, w.at, w.n, most, frameMax, wholeMax)
+		end := w.end
+		w.end, w.at, w.n = walkShort(b, w.end, w.at, w.n, most, frameMax, min(wholeMax, uncounted))
+		if w.end > end {
+			w.many = 0
+		}
 		if w.n == most {
 			break
 		}
@@ -43,12 +57,16 @@ func walkMessages(b []byte, at, most, frameMax, wholeMax int) walk {
 		if next-w.end > wholeMax {
 			why, err = stopBroken, errMessageTooLarge
 		}
+		if why == stopFull && w.many == maxFrames {
+			why, err = stopBroken, errManyFrames
+		}
 		if why != stopFull {
 			w.need, w.why, w.err = need, why, err
 			return w
 		}
-		if w.at = next; !more {
-			w.end, w.n = w.at, w.n+1
+		w.at = next
+		if w.many++; !more {
+			w.end, w.n, w.many = w.at, w.n+1, 0
 		}
 	}
 	w.why = stopFull
@@ -105,11 +123,11 @@ func (e *Engine) consumeTraffic(now time.Time, b []byte, most int) (Event, error
 	if e.inside > 0 {
 		wanted = 1 // it must be mended before others can follow it
 	}
-	w := walkMessages(b, e.walked, wanted, e.frameMax, e.wholeMax)
+	w := walkMessages(b, e.walked, e.many, wanted, e.frameMax, e.wholeMax)
 	if w.n > 0 && most <= 0 {
 		return Event{}, nil
 	}
-	e.walked = w.at - w.end
+	e.walked, e.many = w.at-w.end, w.many
 	if w.n > 0 {
 		return e.messages(b, w), nil
 	}

@@ -23,7 +23,7 @@ func TestWalk(t *testing.T) {
 		}
 		b = b[:rng.IntN(len(b)+1)]
 		most, frameMax, wholeMax := 1+rng.IntN(5), []int{300, 1 << 20}[rng.IntN(2)], []int{600, 1 << 20}[rng.IntN(2)]
-		got, want := walkMessages(b, 0, most, frameMax, wholeMax), walkSlowly(b, most, frameMax, wholeMax)
+		got, want := walkMessages(b, 0, 0, most, frameMax, wholeMax), walkSlowly(b, most, frameMax, wholeMax)
 		if got.end != want.end || got.n != want.n || got.at != want.at || got.why != want.why || got.err != want.err {
 			t.Fatalf("%x, most %d, limits %d and %d: %+v, want %+v", b, most, frameMax, wholeMax, got, want)
 		}
@@ -99,6 +99,40 @@ func TestWalkRemembersBehindRun(t *testing.T) {
 	b[0], b[3] = 0xff, 0xff
 	if ev, err = e.Consume(now, b, 10); ev.Messages != 1 || ev.N != 9 || err != nil {
 		t.Fatal(ev, err)
+	}
+}
+
+// TestMaxFrames: a message of too many frames is refused, wherever the reads cut
+// it, and one of as many as there may be is not. Each message has its own count.
+func TestMaxFrames(t *testing.T) {
+	empty := func(n int) []byte { return bytes.Repeat([]byte{byte(FlagMore), 0}, n) }
+	most := empty(uncounted/2 + maxFrames - 1)
+	for _, test := range []struct {
+		name string
+		wire []byte
+		want string
+	}{
+		{"short frames", octets(most, 0, 0, most, 0, 0), "2 messages, <nil>"},
+		{"short messages", octets(bytes.Repeat([]byte{0, 0}, uncounted), most, 0, 0), "131073 messages, <nil>"},
+		{"one frame more", octets(most, 1, 0, 0, 0), "0 messages, zmtp: message has too many frames"},
+		{"one more behind a message", octets(most, 0, 0, most, 1, 0, 0, 0), "1 messages, zmtp: message has too many frames"},
+		{"a command is none", octets(most, AppendPong(nil, nil), 0, 0), "1 messages, <nil>"},
+	} {
+		for _, read := range []int{len(test.wire), 100_001} {
+			e := newReadyEngine(t, &Config{SocketType: "PULL"}, 1)
+			at, messages := 0, 0
+			var err error
+			for end := 0; end < len(test.wire) && err == nil; {
+				end = min(end+read, len(test.wire))
+				for ev := (Event{Kind: EventHandled}); ev.Kind != EventNone && err == nil; at += ev.N {
+					ev, err = e.Consume(time.Unix(1, 0), test.wire[at:end], 1<<20)
+					messages += ev.Messages
+				}
+			}
+			if got := fmt.Sprintf("%d messages, %v", messages, err); got != test.want {
+				t.Errorf("%s, reads of %d: %s, want %s", test.name, read, got, test.want)
+			}
+		}
 	}
 }
 
