@@ -22,6 +22,10 @@ const (
 	messageHeadroom = 2
 )
 
+// keepFrames is the most frames that a Message keeps room for when it is
+// recycled.
+const keepFrames = 1 << 10
+
 // A Message is one ZeroMQ message: one or more frames, sent and received whole.
 //
 // A received Message aliases memory that is recycled: call Release when done
@@ -118,6 +122,9 @@ func (m *Message) forget() {
 	}
 	m.foreign = false
 	clear(m.frames) // let the collector have what they pointed to
+	if cap(m.frames) > keepFrames {
+		m.frames = m.slots[:] // more than keepFrames do not fit into small
+	}
 }
 
 // reset empties m.
