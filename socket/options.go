@@ -59,7 +59,8 @@ type Options struct {
 	Conflate bool
 
 	// MaxMsgSize is the largest frame taken from a peer, in octets; a larger one
-	// ends its connection. Zero means 1 GiB, negative no limit.
+	// ends its connection. Zero means 1 GiB, negative no limit. With all its
+	// frames a message may have twice that, at least 64 MiB and at most 4 GiB.
 	MaxMsgSize int64
 
 	// ConnectTimeout is how long one attempt to connect may take. Zero leaves it

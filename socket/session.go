@@ -172,6 +172,9 @@ func (s *Socket) engineConfig() zmtp.Config {
 		Handshake:      o.HandshakeTimeout,
 		HeartbeatEvery: o.HeartbeatInterval, HeartbeatTimeout: o.HeartbeatTimeout, HeartbeatTTL: o.HeartbeatTTL,
 	}
+	if o.MaxMsgSize > maxMessage/2 {
+		cfg.MaxWhole = maxMessage // no queue can hold more; the default would be twice MaxMsgSize
+	}
 	for name, value := range o.Metadata {
 		cfg.Metadata = append(cfg.Metadata, zmtp.Property{Name: name, Value: []byte(value)})
 	}

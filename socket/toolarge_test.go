@@ -3,7 +3,11 @@ package socket
 import (
 	"context"
 	"errors"
+	"math"
 	"testing"
+	"time"
+
+	"github.com/zeroring/zeroring/zmtp"
 )
 
 // TestTooLarge: a message that no queue can hold is refused by every way to
@@ -47,5 +51,33 @@ func TestTooLarge(t *testing.T) {
 	m, err := pull.Recv(ctx)
 	if err != nil || m.Len() != 1 || m.Frame(0)[0] != 1 {
 		t.Errorf("received %v, error %v", m, err)
+	}
+}
+
+// TestLimitsFitQueues: no limit that a user may choose lets a peer send a message
+// that no queue can hold.
+func TestLimitsFitQueues(t *testing.T) {
+	libzmq := LibzmqDefaults().MaxMsgSize
+	for _, size := range []int64{0, 1, 1 << 31, 3 << 30, 1 << 40, libzmq, math.MaxInt64, -1} {
+		s, err := New(TypePull, &Options{MaxMsgSize: size})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := zmtp.NewEngine(&s.zmtp[0], time.Time{})
+		ready := append(zmtp.AppendFrameHeader(nil, zmtp.FrameHeader{Flags: zmtp.FlagCommand, Size: 6}), "\x05READY"...)
+		greeted := append([]byte("\xff\x00\x00\x00\x00\x00\x00\x00\x00\x7f\x03\x01NULL"), make([]byte, 48)...)
+		for _, octets := range [][]byte{greeted, ready} {
+			if _, err := e.Consume(time.Time{}, octets, 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		header := zmtp.AppendFrameHeader(nil, zmtp.FrameHeader{Size: maxMessage - maxHeader + 1})
+		var broke *zmtp.ProtocolError
+		if _, err := e.Consume(time.Time{}, header, 1); !errors.As(err, &broke) {
+			t.Errorf("MaxMsgSize %d: error %v for a message of %d octets", size, err, maxMessage+1)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
