@@ -6,6 +6,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"github.com/zeroring/zeroring/zmtp"
 )
 
 // Values that stand for what zero means.
@@ -77,11 +79,14 @@ type Options struct {
 	// Zero means 100 ms and 10 s. Off in ReconnectInterval means never.
 	ReconnectInterval, ReconnectMax time.Duration
 
-	// HeartbeatInterval is how often a silent peer is sent a PING, and
-	// HeartbeatTimeout how long it may be silent before the connection counts as
-	// lost. HeartbeatTTL is what the peer is told to use as its own timeout.
-	// Zero means 5 s, 15 s and the timeout. Off in HeartbeatInterval means none.
-	// Peers of ZMTP 3.0 are not sent any.
+	// HeartbeatInterval is how often a peer is sent a PING, and HeartbeatTimeout
+	// how long it may then be silent before the connection counts as lost.
+	// HeartbeatTTL is what the peer is told to use as its own timeout: more than
+	// the interval, and at most 6553.5 s. Zero means 5 s, 15 s, and the longer of
+	// the timeout and three intervals. Off in HeartbeatInterval means no
+	// heartbeats, in HeartbeatTimeout that the peer may be silent for ever, and in
+	// HeartbeatTTL, as there if that is zero, that it is told nothing: then only
+	// one that is silent is sent PINGs. Peers of ZMTP 3.0 are not sent any.
 	HeartbeatInterval, HeartbeatTimeout, HeartbeatTTL time.Duration
 
 	// SendBuf and RecvBuf are SO_SNDBUF and SO_RCVBUF in octets. Zero leaves
@@ -204,6 +209,13 @@ func (o *Options) check(t Type) (Options, error) {
 	}
 	c.Identity = append([]byte(nil), c.Identity...)
 	c.resolve()
+	switch {
+	case c.HeartbeatTTL > zmtp.MaxTTL:
+		return c, &OptionError{"HeartbeatTTL", fmt.Sprintf("%v is more than %v", c.HeartbeatTTL, zmtp.MaxTTL)}
+	case c.HeartbeatTTL > 0 && c.HeartbeatTTL <= c.HeartbeatInterval:
+		reason := fmt.Sprintf("%v is no more than the interval of %v: peers would give up between two PINGs", c.HeartbeatTTL, c.HeartbeatInterval)
+		return c, &OptionError{"HeartbeatTTL", reason}
+	}
 	return c, nil
 }
 
@@ -219,14 +231,7 @@ func (o *Options) resolve() {
 		o.Linger = defaultLinger
 	}
 	o.HandshakeTimeout = orDefault(o.HandshakeTimeout, defaultHandshake)
-	o.HeartbeatInterval = orDefault(o.HeartbeatInterval, defaultHeartbeat)
-	o.HeartbeatTimeout = orDefault(o.HeartbeatTimeout, defaultHeartbeatTO)
-	if o.HeartbeatTTL == 0 {
-		o.HeartbeatTTL = o.HeartbeatTimeout
-	}
-	if o.HeartbeatInterval == 0 {
-		o.HeartbeatTimeout, o.HeartbeatTTL = 0, 0
-	}
+	o.resolveHeartbeat()
 	o.KeepAlive = orDefault(o.KeepAlive, defaultKeepAlive)
 	if o.ReconnectInterval == 0 {
 		o.ReconnectInterval = defaultReconnect
@@ -236,6 +241,30 @@ func (o *Options) resolve() {
 		o.Backlog = defaultBacklog
 	}
 }
+
+// resolveHeartbeat is resolve for what heartbeats need.
+func (o *Options) resolveHeartbeat() {
+	o.HeartbeatInterval = orDefault(o.HeartbeatInterval, defaultHeartbeat)
+	if o.HeartbeatTimeout == 0 {
+		o.HeartbeatTimeout = defaultHeartbeatTO
+	}
+	switch {
+	case o.HeartbeatInterval == 0:
+		o.HeartbeatTimeout, o.HeartbeatTTL = 0, 0
+	case o.HeartbeatTTL < 0, o.HeartbeatTTL == 0 && (o.HeartbeatTimeout < 0 || o.HeartbeatInterval >= zmtp.MaxTTL):
+		o.HeartbeatTTL = 0
+	case o.HeartbeatTTL == 0:
+		// A peer that trusts us for less than an interval would find us dead
+		// between two PINGs.
+		o.HeartbeatTTL = min(max(o.HeartbeatTimeout, 3*o.HeartbeatInterval), zmtp.MaxTTL)
+	}
+	if o.HeartbeatTimeout < 0 {
+		o.HeartbeatTimeout = never
+	}
+}
+
+// never is longer than any connection lasts, and may be added to a time.
+const never = time.Duration(1 << 61)
 
 // conflates reports whether sockets of type t may conflate.
 func conflates(t Type) bool {

@@ -16,8 +16,11 @@ const (
 	// SUBSCRIBE command.
 	MaxTopic = MaxCommand - len(subscribePrefix)
 
+	// MaxTTL is the longest that a PING can carry: "the maximum TTL is 6553.5
+	// seconds".
+	MaxTTL = 0xffff * ttlUnit
+
 	maxPingContext = 16
-	maxTTL         = 0xffff * 100 * time.Millisecond // "the maximum TTL is 6553.5 seconds"
 	ttlUnit        = 100 * time.Millisecond
 )
 
@@ -92,7 +95,7 @@ func AppendPing(b []byte, ttl time.Duration, context []byte) []byte {
 	context = context[:min(len(context), maxPingContext)]
 	b = appendCommandHeader(b, pingPrefix, 2+len(context))
 	// Rounded up: down, as libzmq does, would turn a short TTL into none.
-	b = binary.BigEndian.AppendUint16(b, uint16((min(ttl, maxTTL)+ttlUnit-1)/ttlUnit))
+	b = binary.BigEndian.AppendUint16(b, uint16((min(ttl, MaxTTL)+ttlUnit-1)/ttlUnit))
 	return append(b, context...)
 }
 

@@ -128,7 +128,7 @@ func TestPing(t *testing.T) {
 		{time.Nanosecond, 100 * time.Millisecond},
 		{99 * time.Millisecond, 100 * time.Millisecond},
 		{101 * time.Millisecond, 200 * time.Millisecond},
-		{5 * time.Hour, maxTTL},
+		{5 * time.Hour, MaxTTL},
 	} {
 		frame, _, _ := ConsumeFrame(AppendPing(nil, test.ttl, long), MaxCommand)
 		_, data, _ := ConsumeCommand(frame.Body)
@@ -180,7 +180,7 @@ func FuzzCommand(f *testing.F) {
 		}
 		if ttl, context, err := consumePing(data); err == nil {
 			again := AppendPing(nil, ttl, context)[shortHeader+len(pingPrefix):]
-			if ttl > maxTTL || !bytes.HasPrefix(data, again) || len(data) > len(again) && len(context) < maxPingContext {
+			if ttl > MaxTTL || !bytes.HasPrefix(data, again) || len(data) > len(again) && len(context) < maxPingContext {
 				t.Fatalf("PING of %x is read as TTL %v and context %x", data, ttl, context)
 			}
 		}

@@ -78,7 +78,7 @@ func (cfg *Config) Check() error {
 		return errors.New("zmtp: negative size limit")
 	case cfg.Handshake < 0 || cfg.HeartbeatEvery < 0 || cfg.HeartbeatTimeout < 0 || cfg.HeartbeatTTL < 0:
 		return errors.New("zmtp: negative duration")
-	case cfg.HeartbeatTTL > maxTTL:
+	case cfg.HeartbeatTTL > MaxTTL:
 		return errors.New("zmtp: heartbeat TTL is longer than 6553.5 s")
 	}
 	return cfg.checkMetadata()

@@ -17,7 +17,7 @@ func TestConfigCheck(t *testing.T) {
 		cfg  Config
 	}{
 		{"", Config{SocketType: "PAIR"}},
-		{"", Config{SocketType: "PAIR", Identity: long[:255], HeartbeatTTL: maxTTL}},
+		{"", Config{SocketType: "PAIR", Identity: long[:255], HeartbeatTTL: MaxTTL}},
 		{"", Config{SocketType: "PAIR", Metadata: []Property{{"X-azAZ09_.+", nil}}}},
 		{"", Config{SocketType: "PAIR", Metadata: many[1:]}},
 		{"", Config{SocketType: "REQ", Metadata: []Property{{"X-Large", make([]byte, 65_486)}}}},
@@ -31,7 +31,7 @@ func TestConfigCheck(t *testing.T) {
 		{"duration", Config{SocketType: "PAIR", HeartbeatEvery: -1}},
 		{"duration", Config{SocketType: "PAIR", HeartbeatTimeout: -1}},
 		{"duration", Config{SocketType: "PAIR", HeartbeatTTL: -1}},
-		{"6553.5 s", Config{SocketType: "PAIR", HeartbeatTTL: maxTTL + 1}},
+		{"6553.5 s", Config{SocketType: "PAIR", HeartbeatTTL: MaxTTL + 1}},
 		{"1 to 255", Config{SocketType: "PAIR", Metadata: []Property{{"", nil}}}},
 		{"1 to 255", Config{SocketType: "PAIR", Metadata: []Property{{string(long), nil}}}},
 		{"redefine", Config{SocketType: "PAIR", Metadata: []Property{{"socket-type", nil}}}},
