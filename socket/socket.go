@@ -2,6 +2,7 @@ package socket
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -86,6 +87,9 @@ const maxDirty = 4
 
 // New returns a socket of type t. opts may be nil.
 func New(t Type, opts *Options) (*Socket, error) {
+	if !t.valid() {
+		return nil, fmt.Errorf("socket: there is no %v", t)
+	}
 	o, err := opts.check(t)
 	if err != nil {
 		return nil, err
@@ -113,7 +117,7 @@ func New(t Type, opts *Options) (*Socket, error) {
 	s.recvHWM.Store(hwmOf(o.RecvHWM))
 	s.zmtp[0] = s.engineConfig()
 	if err := s.zmtp[0].Check(); err != nil {
-		return nil, err
+		return nil, &OptionError{"Metadata", err.Error()} // of what it checks, check has checked the rest
 	}
 	s.zmtp[1] = s.zmtp[0]
 	s.zmtp[1].AsServer = true
