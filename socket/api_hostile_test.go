@@ -60,8 +60,6 @@ var brokenGreetings = []broken{
 	{"its own socket type", slices.Concat(greeting, ready("PULL")), zmtp.ErrIncompatible},
 	{"identity too long", slices.Concat(greeting, longFrame(4, uint64(6+20+13+256)),
 		[]byte("\x05READY"+property("Socket-Type", "PUSH")+property("Identity", strings.Repeat("i", 256)))), nil},
-	{"identity of a made up one", slices.Concat(greeting,
-		command([]byte("\x05READY"+property("Socket-Type", "PUSH")+property("Identity", "\x00abcd")))), nil},
 	{"half a greeting", greeting[:30], io.EOF},
 	{"nothing at all", nil, io.EOF},
 	{"half a READY", slices.Concat(greeting, ready("PUSH")[:10]), io.EOF},

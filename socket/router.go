@@ -41,7 +41,8 @@ func (s *router) detach(p *pipe) {
 
 // connected lets p name itself: "SHOULD allow the peer to specify its identity
 // explicitly through the Identity metadata property." A peer that connects
-// again keeps the name it was given.
+// again keeps the name it was given, and nobody takes over one that was made up:
+// there is no way to come by it but to guess.
 func (s *router) connected(p *pipe) {
 	if s.probe {
 		p.write(nil, probe)
@@ -58,7 +59,7 @@ func (s *router) connected(p *pipe) {
 		// It has made way, though what it sent is not all received yet: that
 		// comes under the name that its successor has now. With libzmq a peer
 		// that is back too soon is ignored.
-	case s.handover:
+	case s.handover && len(holder.identity) > 0:
 		s.evict(holder)
 	default:
 		s.ignore(p)
@@ -104,7 +105,7 @@ func (s *router) forget(p *pipe) {
 func (s *router) knows(p *pipe) bool { return s.peers[string(p.routingID)] == p }
 
 // unusedID makes up a routing id: five octets, of which the first is zero, so
-// that it differs from those that peers may choose. A peer may have chosen one
+// that it differs from those that peers should choose. A peer may have chosen one
 // all the same, so that is checked.
 func (s *router) unusedID() []byte {
 	id := make([]byte, 5)

@@ -26,7 +26,7 @@ var (
 	errBadError        = &ProtocolError{"malformed ERROR command"}
 	errBadMetadata     = &ProtocolError{"malformed metadata"}
 	errManyProperties  = &ProtocolError{"too many metadata properties"}
-	errBadIdentity     = &ProtocolError{"identity is longer than 255 octets or starts with a zero octet"}
+	errBadIdentity     = &ProtocolError{"identity is longer than 255 octets"}
 	errUnexpected      = &ProtocolError{"unexpected command in the handshake"}
 )
 

@@ -58,6 +58,23 @@ func TestInventedIdentities(t *testing.T) {
 	})
 }
 
+// TestIdentityOfZero checks that a peer is let in whose identity starts with a
+// zero octet: libzmq allows it, though the RFC does not.
+func TestIdentityOfZero(t *testing.T) {
+	eachBackend(t, func(t *testing.T, us *zeroring) {
+		for _, id := range []string{"\x00", "\x00\x00\x00\x00\x01", "\x00six.."} {
+			router := us.open(t, "ROUTER", opts{})
+			endpoint := router.bind(fresh("tcp"))
+			d := startC(t).open(t, "DEALER", opts{identity: id})
+			d.connect(endpoint)
+			d.send(lit("hello"))
+			expect(t, router, lits(id, "hello")...)
+			router.send(lits(id, "welcome")...)
+			expect(t, d, lit("welcome"))
+		}
+	})
+}
+
 // TestIdentities checks identities of the shortest and longest kind.
 func TestIdentities(t *testing.T) {
 	eachSides(t, func(t *testing.T, binds, connects side) {
