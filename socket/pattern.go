@@ -97,10 +97,11 @@ func (bystander) close()                    {}
 // A mark is what patterns note about a pipe, each only what it needs. A pipe
 // belongs to one pattern, and so does its mark.
 type mark struct {
-	number    uint64 // dist: order of attaching, from 1
-	round     uint64 // dist: the last round of marking that it was part of
-	routingID []byte // ROUTER: the name the user knows it by; replaced, never changed
-	ignored   bool   // ROUTER: it has no name and will not get one
+	number      uint64 // dist: order of attaching, from 1
+	round       uint64 // dist: the last round of marking that it was part of
+	topicOctets int    // XPUB: of the topics it asked for
+	routingID   []byte // ROUTER: the name the user knows it by; replaced, never changed
+	ignored     bool   // ROUTER: it has no name and will not get one
 }
 
 // discard reads and drops everything p holds, for patterns that have no use

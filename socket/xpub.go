@@ -13,9 +13,13 @@ func isSubscription(frame []byte) bool {
 	return len(frame) > 0 && (frame[0] == cancelOctet || frame[0] == subscribeOctet)
 }
 
-// maxTopics is how many topics one peer may be subscribed to. The connection
-// of one that wants more is ended: a topic costs us some 300 octets.
-const maxTopics = 1 << 20
+// maxTopics is how many topics one peer may be subscribed to, and maxTopicOctets
+// how long they may be together. The connection of one that wants more is ended:
+// a topic costs us some 300 octets and twice its length.
+const (
+	maxTopics      = 1 << 20
+	maxTopicOctets = 256 << 20
+)
 
 // An XPUB's notices wait for its user, who may be slow. With this many of them, or
 // octets in them, subscribers are not read any further; they are again when
@@ -189,12 +193,19 @@ func (s *xpub) request(p *pipe, frame []byte) (news bool) {
 	}
 	switch {
 	case frame[0] == cancelOctet:
-		_, last := held.remove(topic, p)
+		found, last := held.remove(topic, p)
+		if found {
+			p.topicOctets -= len(topic)
+		}
 		news = last || s.verboser || s.manual
-	case held.count(p) == maxTopics:
+	case held.count(p) == maxTopics, p.topicOctets+len(topic) > maxTopicOctets:
 		p.kill()
 	default:
+		before := held.count(p)
 		first := held.add(topic, p)
+		if held.count(p) > before {
+			p.topicOctets += len(topic)
+		}
 		news = first || s.verbose || s.manual
 	}
 	p.subscriptions = s.subs.count(p)

@@ -262,6 +262,31 @@ func TestPubMaxTopics(t *testing.T) {
 	do("send B", "a <- B\n")
 }
 
+// TestPubMaxTopicOctets: few topics may be too many as well, if they are long.
+// Each counts once, and no more when it is taken back.
+func TestPubMaxTopicOctets(t *testing.T) {
+	for _, o := range []*Options{new(Options), {XPubManual: true}} {
+		r := newRig(t, TypeXPub, o)
+		p := r.peer("a", "", 0, true)
+		for _, step := range []struct {
+			frame string
+			want  int
+		}{{"+abc", 3}, {"+abc", 3}, {"-b", 3}, {"+", 3}, {"+ab", 5}, {"-abc", 2}, {"-abc", 2}} {
+			r.do("a -> " + step.frame)
+			if p.near.topicOctets != step.want {
+				t.Errorf("after %s: %d octets of topics, want %d", step.frame, p.near.topicOctets, step.want)
+			}
+		}
+		p.near.topicOctets = maxTopicOctets - 3
+		for _, step := range [][2]string{{"a -> +efgh", "a killed\n"}, {"a -> +efg", ""}, {"a -> +h", "a killed\n"}, {"a -> -efg", ""}, {"a -> +h", ""}} {
+			if got := r.do(step[0]); got != step[1] {
+				t.Errorf("%s: got %q, want %q", step[0], got, step[1])
+			}
+		}
+		r.close()
+	}
+}
+
 // TestSubscriptionsCount: the pipe knows how many topics it is subscribed to,
 // by which WaitPeers tells subscribers from others.
 func TestSubscriptionsCount(t *testing.T) {
