@@ -33,6 +33,10 @@ var (
 	// ErrTooLarge: a message of 4 GiB or more, which no queue can hold.
 	ErrTooLarge = errors.New("socket: message of 4 GiB or more")
 
+	// ErrTopicTooLong: no publisher takes a subscription of more than 65,526
+	// octets, which fit a command of 64 KiB.
+	ErrTopicTooLong = errors.New("socket: topic is longer than 65526 octets")
+
 	// ErrEmptyMessage: a message needs at least one frame.
 	ErrEmptyMessage = errors.New("socket: message without frames")
 )

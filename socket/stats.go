@@ -1,5 +1,7 @@
 package socket
 
+import "github.com/zeroring/zeroring/zmtp"
+
 // Stats is what a socket knows about its peers.
 type Stats struct {
 	Peers []PeerStats
@@ -72,12 +74,12 @@ func (s *Socket) SetRecvHWM(messages int) {
 
 // Subscribe is for SUB and XSUB; see [Sub].
 func (s *Socket) Subscribe(topic []byte) error {
-	return s.withSubscriber(func(p subscriber) { p.subscribe(topic) })
+	return s.withSubscriber(topic, func(p subscriber) { p.subscribe(topic) })
 }
 
 // Unsubscribe is for SUB and XSUB; see [Sub].
 func (s *Socket) Unsubscribe(topic []byte) error {
-	return s.withSubscriber(func(p subscriber) { p.unsubscribe(topic) })
+	return s.withSubscriber(topic, func(p subscriber) { p.unsubscribe(topic) })
 }
 
 // A subscriber is a pattern that subscribes.
@@ -86,13 +88,16 @@ type subscriber interface {
 	unsubscribe(topic []byte)
 }
 
-func (s *Socket) withSubscriber(f func(subscriber)) error {
+func (s *Socket) withSubscriber(topic []byte, f func(subscriber)) error {
 	p, ok := s.pat.(subscriber)
 	if !ok {
 		return ErrNotSupported
 	}
-	if s.closed.Load() {
+	switch {
+	case s.closed.Load():
 		return ErrClosed
+	case len(topic) > zmtp.MaxTopic:
+		return ErrTopicTooLong
 	}
 	s.lockBoth()
 	f(p)

@@ -54,6 +54,51 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
+// TestTopicTooLong: a subscription that publishers end connections for is refused
+// where it is made, and the longest that they take is not.
+func TestTopicTooLong(t *testing.T) {
+	xsub, err := NewXSub(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer xsub.Close()
+	pub, err := NewPub(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pub.Close()
+	at, err := pub.Bind("tcp://127.0.0.1:*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	long := make([]byte, 1+zmtp.MaxTopic+1)
+	long[0] = subscribeOctet
+	for name, err := range map[string]error{
+		"Subscribe":   xsub.Subscribe(long[1:]),
+		"Unsubscribe": xsub.Unsubscribe(long[1:]),
+		"SendBytes":   xsub.SendBytes(ctx, long),
+		"SendParts":   xsub.SendParts(ctx, []byte{subscribeOctet}, long),
+	} {
+		if !errors.Is(err, ErrTopicTooLong) {
+			t.Errorf("%s: error %v, want ErrTopicTooLong", name, err)
+		}
+	}
+	if err := xsub.SendBytes(ctx, long[:len(long)-1]); err != nil {
+		t.Fatal(err)
+	}
+	if err := xsub.Connect(at); err != nil {
+		t.Fatal(err)
+	}
+	if err := pub.WaitPeers(ctx, 1); err != nil {
+		t.Fatal(err)
+	}
+	if n := pub.Stats().Peers[0].Subscriptions; n != 1 {
+		t.Errorf("%d subscriptions, want 1", n)
+	}
+}
+
 // TestLimitsFitQueues: no limit that a user may choose lets a peer send a message
 // that no queue can hold.
 func TestLimitsFitQueues(t *testing.T) {

@@ -93,8 +93,9 @@ func (x receives) SetRecvHWM(messages int) { x.s.SetRecvHWM(messages) }
 // What sockets have that subscribe.
 type subscribes struct{ s *Socket }
 
-// Subscribe asks for messages whose first frame starts with topic. An empty
-// topic asks for all. Subscribing twice takes two Unsubscribes.
+// Subscribe asks for messages whose first frame starts with topic, which may
+// have 65,526 octets. An empty one asks for all. Subscribing twice takes two
+// Unsubscribes.
 func (x subscribes) Subscribe(topic []byte) error { return x.s.Subscribe(topic) }
 
 // Unsubscribe takes back one Subscribe. Of a topic that is not subscribed to it

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/zeroring/zeroring/ring"
+	"github.com/zeroring/zeroring/zmtp"
 )
 
 // isSubscription reports whether a frame is a subscription or its end. Anything
@@ -15,7 +16,9 @@ func isSubscription(frame []byte) bool {
 
 // maxTopics is how many topics one peer may be subscribed to, and maxTopicOctets
 // how long they may be together. The connection of one that wants more is ended:
-// a topic costs us some 300 octets and twice its length.
+// a topic costs us some 300 octets and twice its length. So is that of one whose
+// topic is longer than zmtp.MaxTopic and would not fit the command, which only the
+// form of ZMTP 3.0 allows: an XSUB behind us could not pass it on.
 const (
 	maxTopics      = 1 << 20
 	maxTopicOctets = 256 << 20
@@ -198,7 +201,7 @@ func (s *xpub) request(p *pipe, frame []byte) (news bool) {
 			p.topicOctets -= len(topic)
 		}
 		news = last || s.verboser || s.manual
-	case held.count(p) == maxTopics, p.topicOctets+len(topic) > maxTopicOctets:
+	case len(topic) > zmtp.MaxTopic, held.count(p) == maxTopics, p.topicOctets+len(topic) > maxTopicOctets:
 		p.kill()
 	default:
 		before := held.count(p)

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"github.com/zeroring/zeroring/zmtp"
 )
 
 // TestPubDelivers compares whom random messages get to with a search through
@@ -284,6 +286,21 @@ func TestPubMaxTopicOctets(t *testing.T) {
 			}
 		}
 		r.close()
+	}
+}
+
+// TestPubLongTopic: the longest topic is that of a command, in whatever form it
+// comes.
+func TestPubLongTopic(t *testing.T) {
+	r := newRig(t, TypeXPub, new(Options))
+	defer r.close()
+	p := r.peer("a", "", 0, true)
+	for _, extra := range []int{1, 0} {
+		p.far.write(nil, [][]byte{append([]byte{subscribeOctet}, make([]byte, zmtp.MaxTopic+extra)...)})
+		r.do("can")
+		if got := p.near.subscriptions; got != 1-extra {
+			t.Errorf("topic of %d octets: %d subscriptions", zmtp.MaxTopic+extra, got)
+		}
 	}
 }
 

@@ -1,5 +1,7 @@
 package socket
 
+import "github.com/zeroring/zeroring/zmtp"
+
 // An xsub is the XSUB pattern: messages come from all publishers, in turn, and
 // subscriptions and messages go to all of them.
 //
@@ -70,6 +72,11 @@ func (s *xsub) send(parts [][]byte) error {
 	if !isSubscription(parts[0]) {
 		s.dist.send(s.dist.everyone(), parts)
 		return nil
+	}
+	for _, frame := range parts {
+		if isSubscription(frame) && len(frame)-1 > zmtp.MaxTopic {
+			return ErrTopicTooLong
+		}
 	}
 	for i, frame := range parts {
 		switch {
