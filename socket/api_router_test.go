@@ -149,6 +149,81 @@ func TestRouterKeepsID(t *testing.T) {
 	})
 }
 
+// TestConnectAs: a ROUTER that names the peer it connects to sends to it by that
+// name before it is there, and again when it is back, whatever the peer calls
+// itself.
+func TestConnectAs(t *testing.T) {
+	everywhere(t, anyTransport, func(t *testing.T, b *bed) {
+		for _, immediate := range []bool{false, true} {
+			endpoint := b.endpoint(t)
+			router := b.open(t, socket.TypeRouter, func(o *socket.Options) {
+				o.RouterMandatory, o.Immediate = true, immediate
+			})
+			if err := router.ConnectAs(endpoint, []byte("there")); err != nil {
+				t.Fatal(err)
+			}
+			early := !immediate || b.transport == "inproc" // Immediate is for connections
+			if early {
+				send(t, router, "there", "early")
+				if err := router.ConnectAs(endpoint, []byte("there")); !errors.Is(err, socket.ErrIdentityTaken) {
+					t.Errorf("the same name for a second peer: error %v", err)
+				}
+			}
+			for round := range 3 {
+				dealer := b.open(t, socket.TypeDealer, identity("myself"))
+				bindTo(t, dealer, endpoint)
+				waitPeers(t, router, 1)
+				if early && round == 0 {
+					want(t, dealer, "early")
+				}
+				send(t, router, "there", "hello")
+				want(t, dealer, "hello")
+				send(t, dealer, "hello yourself")
+				want(t, router, "there", "hello yourself")
+				if err := router.TrySendParts([]byte("myself"), nil); err != socket.ErrNoRoute {
+					t.Errorf("sent to the peer's own name: error %v", err)
+				}
+				if b.transport == "inproc" {
+					break // its connections are not made again
+				}
+				closeNow(t, dealer)
+				untilDown(t, router)
+			}
+		}
+	})
+}
+
+// TestConnectAsErrors: what cannot be a name, and who has no use for one.
+func TestConnectAsErrors(t *testing.T) {
+	b := newBed(t, "tcp", backends()[0])
+	router := b.open(t, socket.TypeRouter)
+	for _, id := range []string{"", "\x00made up", strings.Repeat("i", 256)} {
+		var bad *socket.EndpointError
+		if err := router.ConnectAs("tcp://127.0.0.1:9", []byte(id)); !errors.As(err, &bad) {
+			t.Errorf("%.10q: error %v", id, err)
+		}
+	}
+	dealer := b.open(t, socket.TypeDealer)
+	if err := dealer.ConnectAs("tcp://127.0.0.1:9", []byte("A")); !errors.Is(err, socket.ErrNotSupported) {
+		t.Errorf("a DEALER: error %v", err)
+	}
+	if err := router.ConnectAs("tcp://127.0.0.1", []byte("A")); err == nil {
+		t.Error("connected to no port")
+	}
+	closeNow(t, router)
+	if err := router.ConnectAs("tcp://127.0.0.1:9", []byte("A")); !errors.Is(err, socket.ErrClosed) {
+		t.Errorf("a closed ROUTER: error %v", err)
+	}
+	typed, err := socket.NewRouter(&socket.Options{Engine: b.engine})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer typed.Close()
+	if err := typed.ConnectAs("tcp://127.0.0.1:9", []byte("A")); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestHandover: a second peer of the same routing id is ignored, or takes the
 // place of the first, whose connection is ended.
 func TestHandover(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 type dialer struct {
 	host    *Socket
 	e       endpoint
+	given   []byte // routing id for the peer; nil for none
 	c       *session
 	addrs   []reactor.Addr // what the name resolved to; tried in turn
 	source  reactor.Addr
@@ -29,13 +30,14 @@ var (
 	errNoAddress      = errors.New("socket: name has no address")
 )
 
-// connectTo makes a session towards e, which its open task sets going.
-func (s *Socket) connectTo(e endpoint) (*dialer, error) {
+// connectTo makes a session towards e, whose routing id is given unless nil. Its
+// open task sets it going.
+func (s *Socket) connectTo(e endpoint, given []byte) (*dialer, error) {
 	c := newSession(s, e.text)
 	if c == nil {
 		return nil, ErrClosed
 	}
-	d := &dialer{host: s, e: e, c: c}
+	d := &dialer{host: s, e: e, given: given, c: c}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	c.dial = d
 	if !s.opts.Immediate {

@@ -86,7 +86,6 @@
 //   - The NULL mechanism only: no PLAIN, CURVE or ZAP.
 //   - No peers of ZMTP 1.0 or 2.0.
 //   - No STREAM sockets and none of libzmq's draft types.
-//   - A Router cannot choose a peer's routing id for it (CONNECT_ROUTING_ID).
 //   - Where both sides of an inproc connection have a Conflate that differs, the
 //     side that connects decides, unless the other had bound before.
 package socket

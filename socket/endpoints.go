@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
@@ -93,15 +94,48 @@ func (s *Socket) bind(text string) (string, error) {
 //
 // On REQ, DEALER, PUB and SUB sockets a second Connect to the same endpoint
 // does nothing, as with libzmq; on others it makes a second connection.
-func (s *Socket) Connect(endpoint string) error {
+func (s *Socket) Connect(endpoint string) error { return s.connect(endpoint, nil) }
+
+// ConnectAs is Connect that gives the peer its routing id: what this ROUTER is to
+// know it by, whatever it calls itself. So it can be sent to at once, before it is
+// there. id has 1 to 255 octets, of which the first is not zero, and no other peer
+// may have it: ErrIdentityTaken. libzmq calls it ZMQ_CONNECT_ROUTING_ID.
+func (s *Socket) ConnectAs(endpoint string, id []byte) error {
+	if err := s.checkGiven(id); err != nil {
+		return &EndpointError{"connect", endpoint, err}
+	}
+	return s.connect(endpoint, slices.Clone(id))
+}
+
+// checkGiven says what is wrong with a routing id for a peer.
+func (s *Socket) checkGiven(id []byte) error {
+	r, ok := s.pat.(*router)
+	if !ok {
+		return ErrNotSupported
+	}
+	if len(id) == 0 || len(id) > 255 || id[0] == 0 {
+		return errBadGiven
+	}
+	s.lockBoth()
+	defer s.unlockBoth()
+	if r.taken(id) {
+		return ErrIdentityTaken
+	}
+	return nil
+}
+
+var errBadGiven = errors.New("a routing id has 1 to 255 octets, of which the first is not zero")
+
+// connect is Connect, with the peer's routing id unless that is nil.
+func (s *Socket) connect(endpoint string, given []byte) error {
 	e, err := parseEndpoint(endpoint, false)
 	if err == nil && s.closed.Load() {
 		err = ErrClosed
 	}
 	if err == nil && e.transport == transportInproc {
-		err = s.connectInproc(e.path)
+		err = s.connectInproc(e.path, given)
 	} else if err == nil {
-		err = s.dialEndpoint(e)
+		err = s.dialEndpoint(e, given)
 	}
 	if err != nil {
 		return &EndpointError{"connect", endpoint, err}
@@ -110,7 +144,7 @@ func (s *Socket) Connect(endpoint string) error {
 }
 
 // dialEndpoint adds a connection to e.
-func (s *Socket) dialEndpoint(e endpoint) error {
+func (s *Socket) dialEndpoint(e endpoint, given []byte) error {
 	switch s.typ {
 	case TypeReq, TypeDealer, TypePub, TypeSub:
 		s.mu.Lock()
@@ -120,7 +154,7 @@ func (s *Socket) dialEndpoint(e endpoint) error {
 			return nil
 		}
 	}
-	d, err := s.connectTo(e)
+	d, err := s.connectTo(e, given)
 	if err != nil {
 		return err
 	}

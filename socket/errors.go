@@ -24,6 +24,9 @@ var (
 	// ErrNoRoute: a ROUTER with RouterMandatory has no peer of that routing id.
 	ErrNoRoute = errors.New("socket: no peer has this routing id")
 
+	// ErrIdentityTaken: another peer of the ROUTER has this routing id.
+	ErrIdentityTaken = errors.New("socket: another peer has this routing id")
+
 	// ErrNotSupported: this type of socket does not do that.
 	ErrNotSupported = errors.New("socket: not supported by this type of socket")
 

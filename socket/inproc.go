@@ -39,7 +39,7 @@ func (s *Socket) unbindInproc(name string) bool {
 
 // connectInproc joins s to the owner of a name, now or when there is one. No
 // reactor is involved: each side's stream is the other side's.
-func (s *Socket) connectInproc(name string) error {
+func (s *Socket) connectInproc(name string, given []byte) error {
 	e := s.engine
 	e.mu.Lock()
 	owner := e.inproc[name]
@@ -48,7 +48,7 @@ func (s *Socket) connectInproc(name string) error {
 		return fmt.Errorf("%v does not talk to %v, which bound it", s.typ, owner.typ)
 	}
 	near, far := s.inprocPair(owner)
-	near.name = name
+	near.name, near.given = name, given
 	if !s.attach(near, false) {
 		return ErrClosed
 	}

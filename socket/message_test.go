@@ -15,7 +15,7 @@ func TestMessageForgetsHugeFrames(t *testing.T) {
 	wire := append(bytes.Repeat([]byte{1, 0}, 2*keepFrames-1), 0, 0)
 	copy(buf.Data, wire)
 	var lender loans
-	m := lender.next()
+	m, _ := lender.next()
 	m.take(buf.Data[:len(wire)], buf)
 	if m.Len() != 2*keepFrames {
 		t.Fatalf("%d frames, want %d", m.Len(), 2*keepFrames)

@@ -100,6 +100,7 @@ type mark struct {
 	number      uint64 // dist: order of attaching, from 1
 	round       uint64 // dist: the last round of marking that it was part of
 	topicOctets int    // XPUB: of the topics it asked for
+	given       []byte // ROUTER: the name that the user gave it in advance; nil for none
 	routingID   []byte // ROUTER: the name the user knows it by; replaced, never changed
 	ignored     bool   // ROUTER: it has no name and will not get one
 }

@@ -154,6 +154,11 @@ func (r *rig) leftovers() {
 // peer adds a peer whose queues hold hwm messages each way. If it is not up, it is to
 // connect later.
 func (r *rig) peer(name, identity string, hwm int, up bool, early ...[]byte) *testPeer {
+	return r.peerAs("", name, identity, hwm, up, early...)
+}
+
+// peerAs is peer with a name that the user gave it, unless that is empty.
+func (r *rig) peerAs(given, name, identity string, hwm int, up bool, early ...[]byte) *testPeer {
 	there, back := new(lane), new(lane)
 	there.hwm.Store(hwmOf(hwm))
 	back.hwm.Store(hwmOf(hwm))
@@ -165,6 +170,9 @@ func (r *rig) peer(name, identity string, hwm int, up bool, early ...[]byte) *te
 	back.producer = &testEnds{r, nothing, nothing}
 	back.consumer = &testEnds{r, func() { r.pat.readable(p.near) }, nothing}
 	p.near.identity = []byte(identity)
+	if given != "" {
+		p.near.given = []byte(given)
+	}
 	r.peers = append(r.peers, p)
 	for _, body := range early {
 		p.far.write(nil, [][]byte{body})
@@ -315,7 +323,7 @@ func (r *rig) doTraffic(words []string) bool {
 // doPeers does what happens to peers.
 //
 //	peers NAME...          new peers, up
-//	peer NAME option...    one: id=NAME, hwm=N, down, early=FRAME it has sent
+//	peer NAME option...    one: id=NAME, given=NAME, hwm=N, down, early=FRAME it has sent
 //	up NAME  down NAME     its connection comes up, or is lost to come back
 //	lost NAME              it is gone
 //	left NAME              it is gone, and what it sent is not read yet
@@ -367,13 +375,15 @@ func (r *rig) doPeers(words []string) bool {
 }
 
 func (r *rig) doPeer(name string, options []string) {
-	id, hwm, up := "", 0, true
+	id, given, hwm, up := "", "", 0, true
 	var early [][]byte
 	for _, option := range options {
 		key, value, _ := strings.Cut(option, "=")
 		switch key {
 		case "id":
 			id = string(parseFrame(value))
+		case "given":
+			given = value
 		case "hwm":
 			hwm, _ = strconv.Atoi(value)
 		case "down":
@@ -384,7 +394,7 @@ func (r *rig) doPeer(name string, options []string) {
 			r.t.Fatalf("unknown option %q", option)
 		}
 	}
-	r.peer(name, id, hwm, up, early...)
+	r.peerAs(given, name, id, hwm, up, early...)
 }
 
 // find returns the latest peer of that name.

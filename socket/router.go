@@ -9,7 +9,8 @@ import (
 // id in front, and go out to the peer whose routing id stands in front.
 //
 // A peer is anonymous, neither read nor written, until its connection is up: it
-// may then name itself, and is otherwise given a name.
+// may then name itself, and is otherwise given a name. One that the user connects
+// to may have been named in advance, and then it has no say in it.
 //
 // https://rfc.zeromq.org/spec/28/#the-router-socket-type
 type router struct {
@@ -32,7 +33,17 @@ func newRouter(o *Options, start uint32) *router {
 	}
 }
 
-func (s *router) attach(*pipe) {}
+func (s *router) attach(p *pipe) {
+	if p.given != nil && !s.taken(p.given) {
+		s.name(p, p.given)
+	}
+}
+
+// taken reports whether a peer that has not left has this routing id.
+func (s *router) taken(id []byte) bool {
+	holder := s.peers[string(id)]
+	return holder != nil && !holder.gone()
+}
 
 func (s *router) detach(p *pipe) {
 	s.forget(p)
@@ -41,32 +52,36 @@ func (s *router) detach(p *pipe) {
 
 // connected lets p name itself: "SHOULD allow the peer to specify its identity
 // explicitly through the Identity metadata property." A peer that connects
-// again keeps the name it was given, and nobody takes over one that was made up:
-// there is no way to come by it but to guess.
+// again keeps the name it was given, and nobody takes over one that was made up
+// or that the user gave: there is no way to come by it but to guess.
 func (s *router) connected(p *pipe) {
 	if s.probe {
 		p.write(nil, probe)
 	}
-	if len(p.identity) == 0 {
+	id := p.identity
+	if p.given != nil {
+		id = p.given
+	}
+	if len(id) == 0 {
 		if !s.knows(p) {
 			s.name(p, s.unusedID())
 		}
 		return
 	}
-	switch holder := s.peers[string(p.identity)]; {
+	switch holder := s.peers[string(id)]; {
 	case holder == nil || holder == p:
 	case holder.gone():
 		// It has made way, though what it sent is not all received yet: that
 		// comes under the name that its successor has now. With libzmq a peer
 		// that is back too soon is ignored.
-	case s.handover && len(holder.identity) > 0:
+	case s.handover && len(holder.identity) > 0 && holder.given == nil:
 		s.evict(holder)
 	default:
 		s.ignore(p)
 		return
 	}
 	s.forget(p)
-	s.name(p, slices.Clone(p.identity))
+	s.name(p, slices.Clone(id))
 }
 
 // ignore leaves p connected and unheard, for good. It came with a routing id

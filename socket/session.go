@@ -154,6 +154,9 @@ func (c *session) newPipe() *pipe {
 	in, out := new(lane), new(lane)
 	p := newPipe(c.host, in, out)
 	p.link = c
+	if c.dial != nil {
+		p.given = c.dial.given
+	}
 	p.setHWM()
 	in.conflate = o.Conflate && c.host.typ != TypePub && c.host.typ != TypePush
 	out.conflate = o.Conflate && c.host.typ != TypeSub && c.host.typ != TypePull

@@ -183,6 +183,9 @@ type Router struct {
 	receives
 }
 
+// ConnectAs is [Socket.ConnectAs].
+func (r *Router) ConnectAs(endpoint string, id []byte) error { return r.ends.s.ConnectAs(endpoint, id) }
+
 // A Pair talks to exactly one peer.
 type Pair struct {
 	ends

@@ -75,6 +75,22 @@ func TestIdentityOfZero(t *testing.T) {
 	})
 }
 
+// TestConnectAs checks that two ROUTERs talk at once if one gives the other a
+// name, as with libzmq's CONNECT_ROUTING_ID.
+func TestConnectAs(t *testing.T) {
+	eachBackend(t, func(t *testing.T, us *zeroring) {
+		router := us.open(t, "ROUTER", opts{identity: "us", mandatory: true}).(*ourSock)
+		child := startC(t)
+		far := child.open(t, "ROUTER", opts{identity: "them"})
+		endpoint := far.bind(fresh("tcp"))
+		router.check("connecting", router.ConnectAs(endpoint, []byte("named")))
+		router.send(lits("named", "hello")...)
+		expect(t, far, lits("us", "hello")...)
+		far.send(lits("us", "welcome")...)
+		expect(t, router, lits("named", "welcome")...)
+	})
+}
+
 // TestIdentities checks identities of the shortest and longest kind.
 func TestIdentities(t *testing.T) {
 	eachSides(t, func(t *testing.T, binds, connects side) {
