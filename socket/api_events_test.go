@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"syscall"
 	"testing"
 	"time"
@@ -296,6 +297,26 @@ func TestStats(t *testing.T) {
 		st = dealer.Stats().Peers
 		if len(st) != 1 || st[0].Up || st[0].Sent != 6 || st[0].Queued != 1 {
 			t.Fatalf("DEALER without its peer: %+v", st)
+		}
+	})
+}
+
+// TestPeersTell: the Stats have the type and the metadata that a peer told.
+func TestPeersTell(t *testing.T) {
+	everywhere(t, anyTransport, func(t *testing.T, b *bed) {
+		told := map[string]string{"X-Hello": "World", "X-Empty": ""}
+		rep := b.open(t, socket.TypeRep, func(o *socket.Options) { o.Metadata = told })
+		req := b.open(t, socket.TypeReq)
+		connectTo(t, req, bindTo(t, rep, b.wildcard(t)))
+		waitPeers(t, req, 1)
+		waitPeers(t, rep, 1)
+		st := req.Stats().Peers
+		if len(st) != 1 || st[0].Type != "REP" || !maps.Equal(st[0].Metadata, told) {
+			t.Errorf("of the REP: %+v", st)
+		}
+		st = rep.Stats().Peers
+		if len(st) != 1 || st[0].Type != "REQ" || st[0].Metadata != nil {
+			t.Errorf("of the REQ: %+v", st)
 		}
 	})
 }

@@ -92,7 +92,7 @@ func (s *Socket) connected(c *session, peer *zmtp.Peer) error {
 	p := c.p
 	s.lockBoth()
 	p.identity = append(p.identity[:0], peer.Identity...)
-	p.minor, p.up = peer.Minor, true
+	p.about, p.minor, p.up = peer, peer.Minor, true
 	if fresh {
 		s.pat.attach(p)
 		s.outlet, s.inlet = s.pat.straight()

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"sync/atomic"
+
+	"github.com/zeroring/zeroring/zmtp"
 )
 
 // bindInproc makes s the owner of a name and gives it the peers that connected
@@ -100,21 +102,21 @@ func (p *pipe) meet(owner *Socket) {
 	}
 	p.host = owner
 	owner.engine.mu.Unlock()
-	p.identity = near.host.opts.Identity
+	p.identity, p.about = near.host.opts.Identity, near.host.about()
 	if !owner.typ.compatible(near.host.typ.String()) || !owner.attach(p, true) {
 		owner.drop(p)
 		near.host.endPipe(near)
 		return
 	}
-	near.host.met(near, owner.opts.Identity)
+	near.host.met(near, owner.opts.Identity, owner.about())
 	near.roomReady()
 }
 
 // met takes note that the far end of p's connection has a host.
-func (s *Socket) met(p *pipe, identity []byte) {
+func (s *Socket) met(p *pipe, identity []byte, about *zmtp.Peer) {
 	s.lockBoth()
 	if !p.gone() {
-		p.identity, p.up = identity, true
+		p.identity, p.about, p.up = identity, about, true
 		s.pat.connected(p)
 		s.pat.readable(p)
 	}
@@ -123,6 +125,11 @@ func (s *Socket) met(p *pipe, identity []byte) {
 	s.wakeSender()
 	s.receiving.wake() // to look at the pipe and so arm its bell
 	s.peersChanged()
+}
+
+// about is what s would tell a peer of itself by READY.
+func (s *Socket) about() *zmtp.Peer {
+	return &zmtp.Peer{SocketType: s.zmtp[0].SocketType, Properties: s.zmtp[0].Metadata}
 }
 
 // leave ends an inproc connection from p's side. The other side can still

@@ -106,7 +106,8 @@ type Options struct {
 	// Device binds connections to a network interface by name.
 	Device string
 
-	// Metadata is sent to each peer. Names start with "X-".
+	// Metadata is sent to each peer, which has it in its Stats. Names start with
+	// "X-".
 	Metadata map[string]string
 
 	// RouterMandatory makes a ROUTER's Send fail with ErrNoRoute, or wait for

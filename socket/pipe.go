@@ -293,7 +293,8 @@ func (l *lane) credit() {
 // The methods that write are called under the socket's send lock, read under
 // its receive lock.
 type pipe struct {
-	identity []byte // the peer's routing id as it announced it, or empty
+	identity []byte     // the peer's routing id as it announced it, or empty
+	about    *zmtp.Peer // what it told of itself; nil before that. Never changed
 
 	// Places in the lists of lb, fq and dist, which own them.
 	lbAt, fqAt, distAt int

@@ -13,11 +13,13 @@ type PeerStats struct {
 	Endpoint string // by which it came
 	Address  string // where it is; empty for inproc and while there is none
 	Identity []byte
-	Up       bool   // its handshake is done
-	Sent     uint64 // queued towards it
-	Received uint64 // taken by Recv
-	Dropped  uint64 // not sent for want of room
-	Queued   int    // of Sent, not written out yet
+	Type     string            // its type as it told it: "SUB"; empty while it has not been there
+	Metadata map[string]string // what else it told: its Options.Metadata; nil for nothing
+	Up       bool              // its handshake is done
+	Sent     uint64            // queued towards it
+	Received uint64            // taken by Recv
+	Dropped  uint64            // not sent for want of room
+	Queued   int               // of Sent, not written out yet
 
 	Subscriptions int // topics it is subscribed to, at a PUB or XPUB
 }
@@ -44,9 +46,24 @@ func (s *Socket) Stats() Stats {
 				ps.Address = *remote
 			}
 		}
+		if p.about != nil {
+			ps.Type, ps.Metadata = p.about.SocketType, metadata(p.about)
+		}
 		st.Peers = append(st.Peers, ps)
 	}
 	return st
+}
+
+// metadata is the peer's as users see it.
+func metadata(peer *zmtp.Peer) map[string]string {
+	if len(peer.Properties) == 0 {
+		return nil
+	}
+	m := make(map[string]string, len(peer.Properties))
+	for i := range peer.Properties {
+		m[peer.Properties[i].Name] = string(peer.Properties[i].Value)
+	}
+	return m
 }
 
 // SetSendHWM changes SendHWM, at once and for all peers.
