@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -49,8 +50,12 @@ func TestMain(m *testing.M) {
 }
 
 // warmUp starts what is never stopped: the default engine, the pool that
-// resolves names, and the poller of package net, which tests use.
+// resolves names, the poller of package net, which tests use, and what hands out
+// signals, which fuzzing wants.
 func warmUp() error {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt)
+	signal.Stop(signals)
 	if _, err := socket.DefaultEngine(); err != nil {
 		return err
 	}
