@@ -147,6 +147,8 @@ func (s *Socket) connect(endpoint string, given []byte) error {
 func (s *Socket) dialEndpoint(e endpoint, given []byte) error {
 	switch s.typ {
 	case TypeReq, TypeDealer, TypePub, TypeSub:
+		s.dialing.Lock()
+		defer s.dialing.Unlock()
 		s.mu.Lock()
 		again := len(s.dialers[e.text]) > 0
 		s.mu.Unlock()

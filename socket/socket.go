@@ -66,6 +66,7 @@ type Socket struct {
 	done   chan struct{}  // closed by Close
 	zmtp   [2]zmtp.Config // of connections that were made, and accepted
 
+	dialing   sync.Mutex // held by a Connect that adds an endpoint only once; before mu
 	mu        sync.Mutex
 	pipes     map[*pipe]struct{}
 	listeners map[string]*listener
