@@ -335,6 +335,27 @@ func TestUnaskedFor(t *testing.T) {
 	})
 }
 
+// TestPushIsDeaf: a PUSH keeps nothing of what a PULL sends it, and so sees that
+// the PULL has left.
+func TestPushIsDeaf(t *testing.T) {
+	everywhere(t, wireTransport, func(t *testing.T, b *bed) {
+		push := b.open(t, socket.TypePush, func(o *socket.Options) {
+			o.RecvHWM, o.HeartbeatInterval = 10, socket.Off
+		})
+		c := rawDial(t, b.bind(t, push))
+		c.handshake(t, "PULL")
+		waitPeers(t, push, 1)
+		for range 100 {
+			c.say(frame("unasked for"))
+		}
+		c.Close()
+		untilDown(t, push)
+		if err := push.TrySendBytes([]byte("x")); err != socket.ErrWouldBlock {
+			t.Errorf("sent to a peer that has left: error %v", err)
+		}
+	})
+}
+
 // TestClaimedSizeCostsNothing: memory is taken for octets that came, not for
 // those that a header promises.
 func TestClaimedSizeCostsNothing(t *testing.T) {

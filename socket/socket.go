@@ -175,19 +175,20 @@ func (s *Socket) unlockSend() {
 // none. Any goroutine.
 func (s *Socket) pipeReadable(p *pipe) {
 	s.readable.Push(&p.ready)
-	if s.inline {
+	if s.inline || !s.typ.receives() {
 		s.readInline()
 		return
 	}
 	s.receiving.wake()
 }
 
-// readInline lets a PUB or XPUB take in subscriptions.
+// readInline lets a PUB or XPUB take in subscriptions, and a PUSH drop what no
+// PULL should send: left unread, that would hide that the peer has left.
 func (s *Socket) readInline() {
-	s.sendMu.Lock()
+	s.lockBoth()
 	s.drainReadable()
 	news := s.pat.canRecv()
-	s.unlockSend()
+	s.unlockBoth()
 	s.reap()
 	if news {
 		s.receiving.wake()
