@@ -33,8 +33,9 @@ var (
 	// ErrNotFound: no such endpoint is bound or connected.
 	ErrNotFound = errors.New("socket: endpoint is neither bound nor connected")
 
-	// ErrTooLarge: a message of 4 GiB or more, which no queue can hold.
-	ErrTooLarge = errors.New("socket: message of 4 GiB or more")
+	// ErrTooLarge: a message of 4 GiB or more, which no queue can hold, or of more
+	// than a million frames, which no peer of ours takes.
+	ErrTooLarge = errors.New("socket: message of 4 GiB or more, or of more than a million frames")
 
 	// ErrTopicTooLong: no publisher takes a subscription of more than 65,526
 	// octets, which fit a command of 64 KiB.

@@ -270,8 +270,11 @@ func (s *Socket) sendFrames(ctx context.Context, frames [][]byte) error {
 
 // checkFrames refuses what no queue can hold.
 func checkFrames(frames [][]byte) error {
-	if len(frames) == 0 {
+	switch {
+	case len(frames) == 0:
 		return ErrEmptyMessage
+	case len(frames) > maxSendFrames:
+		return ErrTooLarge
 	}
 	room := uint64(maxMessage)
 	for _, f := range frames {
@@ -291,6 +294,11 @@ func checkBody(body []byte) error {
 	}
 	return nil
 }
+
+// maxSendFrames is the most frames of a message: some fewer than zmtp's engines
+// take, which leaves room for an envelope. A peer that does not take a message
+// ends the connection, and would be sent it on the next again.
+const maxSendFrames = 1_000_000
 
 // maxHeader is the most octets that a frame has before its body.
 const maxHeader = 9

@@ -35,11 +35,14 @@ func TestTooLarge(t *testing.T) {
 	ctx := context.Background()
 	body := make([]byte, 1<<32) // never touched, so never backed by memory
 	half := body[:1<<31]
+	many := make([][]byte, maxSendFrames+1)
 	for name, err := range map[string]error{
-		"SendBytes":             push.SendBytes(ctx, body),
-		"TrySendBytes":          push.TrySendBytes(body),
-		"SendParts":             push.SendParts(ctx, body),
-		"SendParts, two halves": push.SendParts(ctx, half, half),
+		"SendBytes":              push.SendBytes(ctx, body),
+		"TrySendBytes":           push.TrySendBytes(body),
+		"SendParts":              push.SendParts(ctx, body),
+		"SendParts, two halves":  push.SendParts(ctx, half, half),
+		"SendParts, many frames": push.SendParts(ctx, many...),
+		"TrySendParts":           push.TrySendParts(many...),
 	} {
 		if !errors.Is(err, ErrTooLarge) {
 			t.Errorf("%s: error %v, want ErrTooLarge", name, err)
@@ -47,6 +50,9 @@ func TestTooLarge(t *testing.T) {
 	}
 	if n, err := push.SendBatch(ctx, [][]byte{{1}, body, {2}}); n != 1 || !errors.Is(err, ErrTooLarge) {
 		t.Errorf("SendBatch: %d sent, error %v; want 1 and ErrTooLarge", n, err)
+	}
+	if err := push.SendParts(ctx, many[1:]...); err != nil {
+		t.Errorf("the most frames: %v", err)
 	}
 	m, err := pull.Recv(ctx)
 	if err != nil || m.Len() != 1 || m.Frame(0)[0] != 1 {
