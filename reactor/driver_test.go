@@ -1128,17 +1128,33 @@ func testTimers(t *testing.T, h *rig) {
 	})
 }
 
-// testTimerRestart has a timer start itself again for a time that has come.
-// Everything else must get its turn all the same.
+// testTimerRestart has timers start themselves again for a time that has come,
+// one of them long ago. Everything else must get its turn all the same.
 func testTimerRestart(t *testing.T, h *rig) {
 	near, far := h.pair()
-	var timer Timer
-	stop := false
+	var timer, late, other Timer
+	stop, fired := false, false
 	timer.Fire = func(now time.Time) {
 		if !stop {
 			h.r.StartTimer(&timer, now)
 		}
 	}
+	late.Fire = func(now time.Time) {
+		if !stop {
+			h.r.StartTimer(&late, now.Add(-time.Hour))
+		}
+	}
+	other.Fire = func(time.Time) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		fired = true
+		h.tell()
+	}
+	h.do(func(now time.Time) {
+		h.r.StartTimer(&late, now)
+		h.r.StartTimer(&other, now.Add(time.Millisecond))
+	})
+	h.until("timer beside one that starts itself for the past", func() bool { return fired })
 	h.do(func(now time.Time) { h.r.StartTimer(&timer, now) })
 	recv := h.recv(far)
 	h.submit(recv)

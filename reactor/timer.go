@@ -1,6 +1,9 @@
 package reactor
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // A Timer calls Fire once when its time has come, on the reactor's thread. Its
 // owner embeds it, so that starting one allocates nothing. The zero Timer with
@@ -24,8 +27,9 @@ func (t *Timer) Active() bool { return t.slot != 0 }
 // one above it, entries[(i-1)/4].
 type timerHeap struct {
 	entries []timerEntry
-	started uint64    // timers ever started
-	base    time.Time // what entries count from; set by the first
+	started uint64        // timers ever started
+	base    time.Time     // what entries count from; set by the first
+	reached time.Duration // up to when due was asked last
 }
 
 // A timerEntry carries the time so that sifting does not visit the timers.
@@ -40,13 +44,17 @@ func (e *timerEntry) before(f *timerEntry) bool {
 }
 
 // start makes t fire at the given time, whether it was started before or not.
+//
+// A time that passed before due was asked last is as good as that: otherwise a
+// timer that starts itself for the past, to catch up, would stay in front of all
+// that are due.
 func (h *timerHeap) start(t *Timer, at time.Time) {
 	assert(t.Fire != nil)
 	if h.base.IsZero() {
-		h.base = at
+		h.base, h.reached = at, math.MinInt64
 	}
 	h.started++
-	e := timerEntry{at: at.Sub(h.base), order: h.started, timer: t}
+	e := timerEntry{at: max(at.Sub(h.base), h.reached), order: h.started, timer: t}
 	if t.slot == 0 {
 		h.entries = append(h.entries, e)
 		t.slot = len(h.entries)
@@ -85,8 +93,9 @@ func (h *timerHeap) due(now time.Time, mark uint64) *Timer {
 	if len(h.entries) == 0 {
 		return nil
 	}
+	h.reached = now.Sub(h.base)
 	e := &h.entries[0]
-	if e.at > now.Sub(h.base) || e.order > mark {
+	if e.at > h.reached || e.order > mark {
 		return nil
 	}
 	t := e.timer
