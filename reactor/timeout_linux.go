@@ -61,8 +61,10 @@ func (d *uringDriver) armTimer(until time.Time) {
 // would be to spin.
 func (d *uringDriver) pause(op *Op) {
 	d.state(op).stage = stagePaused
+	if len(d.paused) == 0 { // else those that rest already would rest on
+		d.resume = d.now().Add(stallTime)
+	}
 	d.paused = append(d.paused, op.token)
-	d.resume = d.now().Add(stallTime)
 }
 
 // restart submits the paused OpAccepts anew when their time has come.

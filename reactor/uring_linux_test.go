@@ -629,6 +629,32 @@ func TestUringAcceptExhausted(t *testing.T) {
 	})
 }
 
+// An accept that runs into a limit does not make those that rest already rest
+// on: with many listeners that would be for as long as they take turns.
+func TestUringAcceptsRest(t *testing.T) {
+	onVariants(t, func(t *testing.T, u *uringRig) {
+		var accepts [3]Op
+		var resume time.Time
+		for i := range accepts {
+			accepts[i] = Op{Kind: OpAccept, FD: NoFD}
+			u.adopt(&accepts[i])
+			u.done = u.result(&accepts[i], uring.CQEvent{Res: errnoResult(unix.EMFILE)}, u.done)
+			if i == 0 {
+				resume = u.resume
+			}
+			for began := u.now(); u.now() == began; { // until it is later
+			}
+		}
+		if u.resume != resume {
+			t.Errorf("the first goes on %v later than it would have alone", u.resume.Sub(resume))
+		}
+		for i := range accepts {
+			u.next(&accepts[i])
+			u.want(&accepts[i], errnoResult(unix.EBADF)) // goes on
+		}
+	})
+}
+
 // A CQE for an operation that is over, whose slot has a new tenant by now,
 // changes nothing.
 func TestUringLateCQE(t *testing.T) {
