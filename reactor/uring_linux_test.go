@@ -304,7 +304,7 @@ func TestUringBufferShortage(t *testing.T) {
 }
 
 // The end of a stream brings no Buf. Some kernels give a buffer for it all the
-// same, which must not be lost.
+// same, and for a receive that was interrupted, which must not be lost.
 func TestUringEndOfStreamKeepsBuffers(t *testing.T) {
 	onVariants(t, func(t *testing.T, u *uringRig) {
 		a, b := u.socketPair()
@@ -321,15 +321,20 @@ func TestUringEndOfStreamKeepsBuffers(t *testing.T) {
 		if u.bufs == nil {
 			return
 		}
-		given := u.bufs.tail
-		op := &Op{Kind: OpRecv, FD: b}
-		u.adopt(op)
-		u.done = u.result(op, uring.CQEvent{Flags: cqeBuffer | 5<<cqeBufferShift}, u.done)
-		u.want(op, 0)
-		if op.Buf != nil || u.bufs.tail != given+1 || u.bufs.slots[given%bufRingEntries].number != 5 {
-			t.Error("a buffer that came with nothing in it was not given back")
+		// So may a receive that goes on.
+		for _, errno := range []syscall.Errno{0, unix.ECANCELED, unix.EINTR} {
+			given := u.bufs.tail
+			op := &Op{Kind: OpRecv, FD: b}
+			u.adopt(op)
+			u.done = u.result(op, uring.CQEvent{Res: errnoResult(errno), Flags: cqeBuffer | 5<<cqeBufferShift}, u.done)
+			if u.bufs.tail != given+1 || u.bufs.slots[given%bufRingEntries].number != 5 {
+				t.Errorf("errno %d: a buffer that came with nothing in it was not given back", errno)
+			}
+			u.bufs.tail = given // it was the kernel's all the time
+			if u.want(op, 0); op.Buf != nil {
+				t.Errorf("errno %d: the end of the stream came with a Buf", errno)
+			}
 		}
-		u.bufs.tail-- // it was the kernel's all the time
 	})
 }
 
@@ -548,15 +553,25 @@ func TestUringNotReady(t *testing.T) {
 		a, b := u.socketPair()
 		recv := &Op{Kind: OpRecv, FD: b}
 		send := &Op{Kind: OpSend, FD: a, Bufs: [][]byte{[]byte("again")}}
-		for range 2 {
-			u.answer(recv, unix.EAGAIN)
-			u.answer(send, unix.EAGAIN)
+		for _, errno := range []syscall.Errno{unix.EAGAIN, unix.EINTR, unix.EAGAIN} {
+			u.answer(recv, errno)
+			u.answer(send, errno)
 			u.want(send, 5)
 			u.received(recv, []byte("again"))
 		}
 		u.answer(recv, unix.EAGAIN)
 		u.cancel(recv)
 		u.want(recv, canceled)
+
+		// Once cancelled, they end.
+		for _, errno := range []syscall.Errno{unix.EAGAIN, unix.EINTR} {
+			for _, op := range []*Op{recv, send} {
+				u.adopt(op)
+				u.state(op).cancelled = true
+				u.done = u.result(op, uring.CQEvent{Res: errnoResult(errno)}, u.done)
+				u.want(op, canceled)
+			}
+		}
 
 		listener, at := u.listening()
 		accept := &Op{Kind: OpAccept, FD: listener}

@@ -49,11 +49,20 @@ func (d *uringDriver) heard(cqe uring.CQEvent) {
 // result turns a CQE of op into completions, or into another try.
 func (d *uringDriver) result(op *Op, cqe uring.CQEvent, done []completion) []completion {
 	s := d.state(op)
+	if cqe.Res <= 0 && cqe.Flags&cqeBuffer != 0 {
+		// Nothing came in it: the end of the stream may take a buffer along, and
+		// so may a receive that is interrupted.
+		d.bufs.give(uint16(cqe.Flags >> cqeBufferShift))
+		cqe.Flags &^= cqeBuffer
+	}
 	switch {
 	case cqe.Res == canceled && !s.cancelled:
 		// Nobody asked for that: the thread that submitted it has exited, and
 		// its operations with it. The runtime ends a thread when a goroutine
 		// that is locked to it ends, and ours may have run there before.
+		return d.again(op, done)
+	case cqe.Res == errnoResult(unix.EINTR) && op.Kind != OpConnect:
+		// A kernel thread had it, which that or a cancel interrupted.
 		return d.again(op, done)
 	case s.stage == stagePoll:
 		return d.polled(op, cqe.Res, done)
@@ -74,9 +83,12 @@ func (d *uringDriver) result(op *Op, cqe uring.CQEvent, done []completion) []com
 // ready, though, waits for that: old kernels do not do so themselves for every
 // operation on a non-blocking socket.
 func (d *uringDriver) finish(op *Op, result int32, done []completion) []completion {
-	if result == errnoResult(unix.EAGAIN) && op.Kind != OpConnect && !d.state(op).cancelled {
-		d.stagePoll(op)
-		return done
+	if result == errnoResult(unix.EAGAIN) && op.Kind != OpConnect {
+		if !d.state(op).cancelled {
+			d.stagePoll(op)
+			return done
+		}
+		result = canceled
 	}
 	d.table.remove(op)
 	return append(done, completion{op: op, result: result})
@@ -117,12 +129,7 @@ func (d *uringDriver) received(op *Op, cqe uring.CQEvent, done []completion) []c
 		room = len(op.Buf.Data) - op.Off
 	}
 	if cqe.Flags&cqeBuffer != 0 {
-		number := uint16(cqe.Flags >> cqeBufferShift)
-		if n > 0 {
-			op.Buf = d.bufs.take(number, n)
-		} else {
-			d.bufs.give(number) // the end of the stream takes a buffer along
-		}
+		op.Buf = d.bufs.take(uint16(cqe.Flags>>cqeBufferShift), n)
 	} else if cqe.Res == errnoResult(unix.ENOBUFS) && op.Buf == nil && !d.state(op).cancelled {
 		return d.readNow(op, done)
 	}
@@ -172,7 +179,7 @@ func (d *uringDriver) accepting(op *Op, cqe uring.CQEvent, done []completion) []
 	switch {
 	case cqe.Flags&cqeMore != 0:
 		return done
-	case cqe.Res >= 0, cqe.Res == errnoResult(unix.ECONNABORTED), cqe.Res == errnoResult(unix.EINTR):
+	case cqe.Res >= 0, cqe.Res == errnoResult(unix.ECONNABORTED):
 		return d.again(op, done)
 	case exhausted(cqe.Res) && !d.state(op).cancelled:
 		d.pause(op)
