@@ -1,6 +1,8 @@
 package reactor
 
 import (
+	"fmt"
+	"os"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -9,7 +11,8 @@ import (
 // TestBacklogged: a peer that does not read is told from one that does, over
 // tcp and over Unix sockets.
 func TestBacklogged(t *testing.T) {
-	for name, at := range map[string]Addr{"tcp": loopback, "unix": {Network: Unix, Path: "@zeroring-backlog-test"}} {
+	own := fmt.Sprintf("@zeroring-backlog-test-%d", os.Getpid()) // the name is the whole system's
+	for name, at := range map[string]Addr{"tcp": loopback, "unix": {Network: Unix, Path: own}} {
 		t.Run(name, func(t *testing.T) {
 			var k kernelSockets
 			listener, bound, err := k.listen(at, &SockOpts{})

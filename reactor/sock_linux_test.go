@@ -2,6 +2,7 @@ package reactor
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -273,7 +274,7 @@ func TestUnixFiles(t *testing.T) {
 		dial.want(0)
 	})
 	t.Run("abstract", func(t *testing.T) {
-		at := Addr{Network: Unix, Path: "@zeroring-reactor-test-" + filepath.Base(t.TempDir())}
+		at := Addr{Network: Unix, Path: fmt.Sprintf("@zeroring-reactor-test-%d", os.Getpid())}
 		fd, bound, err := h.r.Listen(at, nil)
 		if err != nil || bound != at || !bound.Abstract() {
 			t.Fatalf("%v, %v", bound, err)

@@ -2,6 +2,8 @@ package socket
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"testing"
 )
 
@@ -9,7 +11,8 @@ import (
 // the time it is asked for. The REQ has looked before, so that it is the news
 // of the reply and not the reply itself that could be overtaken.
 func TestReqTakesTheLastReplyOfAPeerThatLeft(t *testing.T) {
-	for _, endpoint := range []string{"inproc://last-reply", "ipc://@zeroring-last-reply", "tcp://127.0.0.1:*"} {
+	abstract := fmt.Sprintf("ipc://@zeroring-last-reply-%d", os.Getpid()) // the name is the whole system's
+	for _, endpoint := range []string{"inproc://last-reply", abstract, "tcp://127.0.0.1:*"} {
 		t.Run(endpoint, func(t *testing.T) {
 			e, err := NewEngine(nil)
 			if err != nil {
