@@ -606,7 +606,15 @@ func (h *rig) fill(fd FD) int {
 func (h *rig) filled(near FD) int {
 	h.t.Helper()
 	total := h.fill(near)
-	for range 3 { // TCP moves octets to the peer meanwhile, and then has room again
+	// TCP moves octets to the peer meanwhile, and then has room again.
+	for limit := time.Now().Add(patience); h.g.Backend().Name != "sim" && !stuck(near); {
+		h.turns()
+		total += h.fill(near)
+		if time.Now().After(limit) {
+			h.t.Fatal("the peer reads nothing, and octets go on moving")
+		}
+	}
+	for range 3 {
 		h.turns()
 		total += h.fill(near)
 	}

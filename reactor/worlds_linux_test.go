@@ -61,3 +61,10 @@ func peek(fd FD) bool {
 	n, _, err := unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
 	return err == nil && n > 0
 }
+
+// stuck reports whether nothing that fd was given to send will go anywhere
+// before the peer reads.
+func stuck(fd FD) bool {
+	info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+	return err != nil || info.Unacked == 0 && info.Notsent_bytes > 0 // not TCP, or the window is closed
+}
