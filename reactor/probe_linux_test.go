@@ -95,8 +95,13 @@ func TestTrialFails(t *testing.T) {
 		spoil func(t *trial)
 		want  string
 	}{
-		"no slots":      {func(t *trial) { t.d.table.limit = 0 }, "no buffer space"},
-		"no time":       {func(t *trial) { t.limit = t.d.now() }, errSilent.Error()},
+		"no slots": {func(t *trial) { t.d.table.limit = 0 }, "no buffer space"},
+		"no time":  {func(t *trial) { t.limit = t.d.now() }, errSilent.Error()},
+		"late accept": {func(t *trial) {
+			late, _ := unix.Eventfd(0, unix.EFD_CLOEXEC) // stands for a connection
+			t.done = append(t.done, completion{op: &Op{Kind: OpAccept}, result: int32(late), more: true})
+			t.limit = t.d.now()
+		}, errSilent.Error()},
 		"a deaf ring":   {func(t *trial) { t.d.deaf = errnoResult(unix.EINVAL) }, "polling an eventfd: invalid argument"},
 		"a cut bell":    {func(t *trial) { t.d.bell.users.Add(wakeClosed) }, "waking"},
 		"mixed buffers": {func(t *trial) { slices.Reverse(t.d.bufs.bufs[:]) }, "receive: got"},

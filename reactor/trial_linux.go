@@ -41,6 +41,11 @@ func (t *trial) end() error {
 		t.d.table.each(t.d.cancel)
 		t.wait()
 	}
+	for _, c := range t.done {
+		if c.op.Kind == OpAccept && c.result >= 0 { // came too late
+			t.fds = append(t.fds, FD(c.result))
+		}
+	}
 	for _, fd := range t.fds {
 		unix.Close(int(fd))
 	}
