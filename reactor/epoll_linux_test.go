@@ -2,6 +2,7 @@ package reactor
 
 import (
 	"errors"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -205,6 +206,76 @@ func TestEpollWait(t *testing.T) {
 		t.Errorf("a cancel brought %v", done)
 	}
 	d.closeFD(FD(pair[0]))
+}
+
+// TestEpollAccepts drives the driver directly: of a flood of connections a turn
+// brings a batch, a listener that rests ends a wait, and one whose accept was
+// cancelled is not heard of, though connections wait.
+func TestEpollAccepts(t *testing.T) {
+	defer watchLeaks(t)()
+	opened, err := newEpollDriver(&Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := opened.(*epollDriver)
+	listener, at, err := d.listen(Addr{Network: Unix, Path: filepath.Join(t.TempDir(), "s")}, &SockOpts{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fds := []FD{listener}
+	defer func() {
+		for _, fd := range fds {
+			d.closeFD(fd)
+		}
+		d.close()
+	}()
+	const count = 2*acceptBatch + 6
+	for range count {
+		fd, err := d.socket(at, &SockOpts{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fds = append(fds, fd)
+		if err := unix.Connect(int(fd), &unix.SockaddrUnix{Name: at.Path}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	accept := Op{Kind: OpAccept, FD: listener}
+	d.submit(&accept)
+	now := time.Now()
+	next := func() (done []completion) {
+		for len(done) == 0 { // a signal ends a wait too
+			done = d.wait(now, time.Time{}, nil)
+		}
+		return done
+	}
+	done := next()
+	for _, c := range done {
+		fds = append(fds, FD(c.result))
+	}
+	if len(done) != acceptBatch {
+		t.Errorf("a turn brought %d connections, want %d", len(done), acceptBatch)
+	}
+	d.stalls = append(d.stalls, stall{op: &accept, token: accept.token})
+	for until, want := range map[time.Time]time.Time{
+		{}:                     now.Add(stallTime),
+		now.Add(time.Hour):     now.Add(stallTime),
+		now.Add(stallTime / 2): now.Add(stallTime / 2),
+	} {
+		if got := d.resume(now, until); got != want {
+			t.Errorf("with a listener that rests, a wait until %v is one until %v, want %v", until, got, want)
+		}
+	}
+	d.cancel(&accept)
+	if s := d.fds.at(listener); s.interest != 0 {
+		t.Errorf("the events %#x of a listener that nobody accepts from are reported", s.interest)
+	}
+	if done := next(); len(done) != 1 || done[0] != (completion{op: &accept, result: canceled}) {
+		t.Errorf("a cancel brought %+v", done)
+	}
+	if got := d.resume(now, time.Time{}); !got.IsZero() || len(d.stalls) != 0 {
+		t.Error("what was cancelled still rests")
+	}
 }
 
 // TestEpollOutOfDescriptors opens a driver when there is none left for it.
