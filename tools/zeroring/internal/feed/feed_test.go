@@ -93,6 +93,19 @@ func TestNothingIsLost(t *testing.T) {
 	}
 }
 
+// A file that starts in the middle of a day has orders of stocks that it names
+// only later. Who subscribed to a stock gets these too, and misses nothing.
+func TestMiddleOfADay(t *testing.T) {
+	var day []byte
+	for range 5 {
+		day = itch.AppendFrame(day, &itch.OrderDelete{Header: itch.Header{Locate: 7}})
+	}
+	day = itch.AppendFrame(day, &itch.AddOrder{Header: itch.Header{Locate: 7}, Stock: stocks("ABC")[0]})
+	cfg := good()
+	cfg.File, cfg.Symbols, cfg.Rate, cfg.Duration, cfg.Laps = saved(t, "afternoon", day), []string{"ABC"}, "max", ample, 2
+	checkLossless(t, runJSON(t, &cfg).Phases[0], 12, []int64{6, 6, 6, 6}, 2)
+}
+
 // settled waits until no more goroutines run than before, and those that the
 // library keeps for its lifetime.
 func settled(t *testing.T, before int) {

@@ -44,6 +44,7 @@ func build(ctx context.Context, cfg *Config, engine *socket.Engine, src source, 
 		return a, err
 	}
 	a.pub = newPublisher(pub, src, p.pace)
+	a.pub.topics = src.Topics()
 	endpoint, err := a.endpoint(cfg.Transport)
 	if err != nil {
 		return a, err

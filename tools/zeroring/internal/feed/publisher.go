@@ -112,14 +112,17 @@ func (p *publisher) await(ctx context.Context, due int64) (int64, error) {
 
 // send publishes one message, stamped with the time given.
 func (p *publisher) send(ctx context.Context, m itch.Raw, stamp int64) error {
-	p.topic = p.topics.of(m)
+	var err error
+	if p.topic, err = p.topics.of(m); err != nil {
+		return err
+	}
 	locate := int(m.Locate())
 	for locate >= len(p.seq) {
 		p.seq = append(p.seq, 0)
 	}
 	putHeader(&p.header, p.seq[locate]+1, stamp)
 	p.parts = [3][]byte{p.topic[:], p.header[:], m}
-	if err := p.pub.SendParts(ctx, p.parts[:]...); err != nil {
+	if err = p.pub.SendParts(ctx, p.parts[:]...); err != nil {
 		return err
 	}
 	p.seq[locate]++

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/zeroring/zeroring/tools/itch"
 )
@@ -17,6 +18,8 @@ type source interface {
 	Rewind() error
 	// Symbols lists the stocks there are.
 	Symbols() []itch.Stock
+	// Topics returns what is known of locate codes before the first message.
+	Topics() topics
 	// String says what it is.
 	String() string
 	Close() error
@@ -45,6 +48,7 @@ type made struct {
 
 func (s *made) Next() (itch.Raw, error) { return s.gen.Next() }
 func (s *made) Symbols() []itch.Stock   { return s.gen.Symbols() }
+func (s *made) Topics() topics          { return topics{} } // the directory comes first
 func (s *made) Close() error            { return nil }
 func (s *made) String() string          { return fmt.Sprintf("a generated day, seed %d", s.cfg.Seed) }
 
@@ -98,6 +102,7 @@ type recording struct {
 	path    string
 	file    *itch.File
 	symbols []itch.Stock
+	topics  topics // of locate codes that the front names
 }
 
 // maxPreface is how far into a file the directory of stocks is looked for. A
@@ -122,7 +127,8 @@ func openFile(path string) (*recording, error) {
 	return r, nil
 }
 
-// list collects the stocks that the front of the file names.
+// list collects the stocks that the front of the file names, and their locate
+// codes.
 func (r *recording) list() error {
 	seen := map[itch.Stock]bool{}
 	for i := range maxPreface {
@@ -136,6 +142,7 @@ func (r *recording) list() error {
 		if err != nil {
 			return err
 		}
+		r.topics.learn(m)
 		if s, ok := m.Stock(); ok && !seen[s] {
 			seen[s] = true
 			r.symbols = append(r.symbols, s)
@@ -146,6 +153,7 @@ func (r *recording) list() error {
 
 func (r *recording) Next() (itch.Raw, error) { return r.file.Next() }
 func (r *recording) Symbols() []itch.Stock   { return r.symbols }
+func (r *recording) Topics() topics          { return topics{slices.Clone(r.topics.byLocate)} }
 func (r *recording) String() string          { return r.path }
 func (r *recording) Close() error            { return r.file.Close() }
 

@@ -52,17 +52,23 @@ func TestTopics(t *testing.T) {
 		want string
 	}{
 		{&itch.SystemEvent{Event: 'O'}, "*"},
-		{&itch.OrderDelete{Header: itch.Header{Locate: 2}}, "#2"}, // not introduced yet
-		{&itch.StockDirectory{Header: itch.Header{Locate: 2}, Stock: abc}, "ABC"},
-		{&itch.OrderDelete{Header: itch.Header{Locate: 2}}, "ABC"},
+		{&itch.OrderDelete{Header: itch.Header{Locate: 2}}, "#2"},                // not introduced yet
+		{&itch.StockDirectory{Header: itch.Header{Locate: 2}, Stock: abc}, "#2"}, // too late: it has numbers
+		{&itch.OrderDelete{Header: itch.Header{Locate: 2}}, "#2"},
+		{&itch.StockDirectory{Header: itch.Header{Locate: 3}, Stock: abc}, "ABC"},
+		{&itch.OrderDelete{Header: itch.Header{Locate: 3}}, "ABC"},
 		{&itch.OrderDelete{Header: itch.Header{Locate: 65535}}, "#65535"},
 		{&itch.AddOrder{Header: itch.Header{Locate: 9}, Stock: stocks("XYZ")[0]}, "XYZ"},
 		{&itch.AddOrder{Stock: stocks("XYZ")[0]}, "*"}, // without a code it is not of a stock
 		{&itch.SystemEvent{Event: 'C'}, "*"},
 	} {
-		if got := ts.of(itch.Append(nil, c.m)); got.String() != c.want {
-			t.Errorf("%v of locate %d has the topic %v, not %s", c.m.Type(), itch.Raw(itch.Append(nil, c.m)).Locate(), got, c.want)
+		if got, err := ts.of(itch.Append(nil, c.m)); err != nil || got.String() != c.want {
+			t.Errorf("%v of locate %d has the topic %v, %v, not %s", c.m.Type(), itch.Raw(itch.Append(nil, c.m)).Locate(), got, err, c.want)
 		}
+	}
+	other := itch.Append(nil, &itch.StockDirectory{Header: itch.Header{Locate: 3}, Stock: stocks("XYZ")[0]})
+	if got, err := ts.of(other); err == nil || err.Error() != "locate code 3 is ABC's and then XYZ's: that is more than one day" {
+		t.Errorf("a locate code that changes hands: %v, %v", got, err)
 	}
 }
 
@@ -114,7 +120,10 @@ func TestLossAtTheEnd(t *testing.T) {
 	var ts topics
 	names := stocks("AAA", "BBB", "CCC")
 	for i, name := range names {
-		ts.of(itch.Append(nil, &itch.StockDirectory{Header: itch.Header{Locate: uint16(i + 1)}, Stock: name}))
+		ts.learn(itch.Append(nil, &itch.StockDirectory{Header: itch.Header{Locate: uint16(i + 1)}, Stock: name}))
+	}
+	if market, err := ts.of(itch.Append(nil, &itch.SystemEvent{})); err != nil || market != marketTopic {
+		t.Fatal(market, err)
 	}
 	sent := []uint64{2, 10, 20, 30} // the market, AAA, BBB, CCC
 	for _, c := range []struct {

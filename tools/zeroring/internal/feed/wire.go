@@ -54,23 +54,40 @@ func parse(m *socket.Message) (d delivery, err error) {
 	return d, itch.Check(body)
 }
 
-// topics knows each locate code's topic.
-type topics struct{ byLocate []itch.Stock }
+// topics knows each locate code's topic. A code keeps the one it was first sent
+// under, because its numbers go on: under another they would look like loss to
+// whoever subscribed to that.
+type topics struct{ byLocate []itch.Stock } // zero: not known yet
 
-// of returns the topic of a message, and learns from it.
-func (t *topics) of(m itch.Raw) itch.Stock {
+// learn takes note of the symbol in a message, if it has one.
+func (t *topics) learn(m itch.Raw) {
 	locate := int(m.Locate())
 	for locate >= len(t.byLocate) {
-		t.byLocate = append(t.byLocate, unnamed(len(t.byLocate)))
+		t.byLocate = append(t.byLocate, itch.Stock{})
 	}
-	if s, ok := m.Stock(); ok && locate != 0 {
+	if s, ok := m.Stock(); ok && locate != 0 && t.byLocate[locate] == (itch.Stock{}) {
 		t.byLocate[locate] = s
 	}
-	return t.byLocate[locate]
 }
 
-// unnamed is the topic of a locate code whose stock was not introduced, as in a
-// file that starts in the middle of a day.
+// of returns the topic of a message, and learns from it. That a locate code
+// changes hands is an error: it is one stock's for the whole day.
+func (t *topics) of(m itch.Raw) (itch.Stock, error) {
+	t.learn(m)
+	locate := int(m.Locate())
+	topic := t.byLocate[locate]
+	if topic == (itch.Stock{}) {
+		topic = unnamed(locate)
+		t.byLocate[locate] = topic
+	}
+	if s, ok := m.Stock(); ok && s != topic && topic != unnamed(locate) {
+		return topic, fmt.Errorf("locate code %d is %v's and then %v's: that is more than one day", locate, topic, s)
+	}
+	return topic, nil
+}
+
+// unnamed is the topic of a locate code whose stock is not known, as in a file
+// that starts in the middle of a day.
 func unnamed(locate int) itch.Stock {
 	if locate == 0 {
 		return marketTopic
