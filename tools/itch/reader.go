@@ -160,5 +160,9 @@ func decompressed(r io.Reader) (io.Reader, error) {
 	if !bytes.Equal(head, gzipMagic) {
 		return src, nil
 	}
-	return gzip.NewReader(src)
+	z, err := gzip.NewReader(src)
+	if err != nil {
+		return nil, fmt.Errorf("gzip header: %w", err)
+	}
+	return z, nil
 }

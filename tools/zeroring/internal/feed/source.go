@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 
 	"github.com/zeroring/zeroring/tools/itch"
@@ -112,6 +113,10 @@ const maxPreface = 500_000
 var errEmpty = errors.New("no messages in it")
 
 func openFile(path string) (*recording, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		// Opening a pipe a second time would wait for ever.
+		return nil, fmt.Errorf("%s: not a regular file, and the input is read more than once", path)
+	}
 	r := &recording{path: path}
 	if err := r.Rewind(); err != nil {
 		return nil, err
@@ -138,6 +143,9 @@ func (r *recording) list() error {
 		}
 		if err == io.EOF {
 			break
+		}
+		if i == 0 && (errors.Is(err, itch.ErrLength) || errors.Is(err, itch.ErrType)) {
+			return fmt.Errorf("%w (is it a file of ITCH 5.0 messages, each behind its length in two octets?)", err)
 		}
 		if err != nil {
 			return err

@@ -134,7 +134,8 @@ func TestBadSources(t *testing.T) {
 		"empty":           {Config{File: saved(t, "empty", nil)}, errEmpty, "empty: no messages"},
 		"empty, packed":   {Config{File: saved(t, "empty.gz", packed(t, nil))}, errEmpty, "empty.gz: no messages"},
 		"cut short":       {Config{File: saved(t, "cut", good[:len(good)-1])}, io.ErrUnexpectedEOF, "cut: at octet "},
-		"not ITCH":        {Config{File: saved(t, "text", []byte("Once upon a time"))}, itch.ErrLength, "text: at octet 0: "},
+		"not ITCH":        {Config{File: saved(t, "text", []byte("Once upon a time"))}, itch.ErrLength, "text: at octet 0: wrong message length: 20334 octets, and no message has more than 50 (is it a file of ITCH"},
+		"not a file":      {Config{File: os.DevNull}, nil, os.DevNull + ": not a regular file"},
 		"too many stocks": {Config{Stocks: 20_001}, nil, "20001 symbols"},
 		"no size":         {Config{Size: -1}, nil, "-1 messages"},
 	} {
