@@ -9,18 +9,25 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := untilSignal(context.Background())
 	defer stop()
-	// A second interrupt finds the default, which kills.
-	context.AfterFunc(ctx, stop)
 	if !run(ctx, os.Args[1:], os.Stdout, os.Stderr) {
 		os.Exit(1)
 	}
+}
+
+// untilSignal returns a context that ends when somebody wants the program to. A
+// second signal finds the default, which kills.
+func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }
 
 // run runs one command line and reports whether it went well. What went wrong

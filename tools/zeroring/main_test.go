@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -120,6 +121,22 @@ func TestFeedRefuses(t *testing.T) {
 	}
 	if ok, _, errs := command("fodder"); ok || !strings.Contains(errs, `"fodder"`) {
 		t.Errorf("an unknown verb: %v, %q", ok, errs)
+	}
+}
+
+// Whoever sends SIGTERM gets what Ctrl-C gets: the summary, and no file left.
+func TestSignalsEndTheRun(t *testing.T) {
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		ctx, stop := untilSignal(context.Background())
+		if err := self.Signal(s); err != nil {
+			t.Fatal(s, err)
+		}
+		<-ctx.Done()
+		stop()
 	}
 }
 
