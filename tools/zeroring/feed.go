@@ -47,11 +47,11 @@ func feedCommand() *cobra.Command {
 	}
 	f := c.Flags()
 	f.SortFlags = false
-	f.StringVar(&cfg.File, "file", "", "ITCH 5.0 `path` to replay, .gz or not (default a generated day)")
+	f.StringVar(&cfg.File, "file", "", "`file` of ITCH 5.0 messages, .gz or not (default a generated day)")
 	f.Uint64Var(&cfg.Seed, "seed", 1, "seed of the generated day")
 	f.IntVar(&cfg.Size, "size", 500_000, "about how many `messages` the generated day has")
 	f.IntVar(&cfg.Stocks, "stocks", 300, "how many stocks the generated day has")
-	f.StringSliceVar(&cfg.Symbols, "symbols", nil, "`symbols` that subscribers choose from, with commas (default all)")
+	f.StringSliceVar(&cfg.Symbols, "symbols", nil, "the `stocks` that subscribers choose from, with commas (default all)")
 	f.IntVar(&cfg.Subscribers, "subscribers", 8, "how many subscribers")
 	f.IntVar(&cfg.Slow, "slow", 0, "how many of them take 50 µs over each message, and lose some")
 	f.StringVar(&cfg.Rate, "rate", "", `"max", a multiple of the recorded pace like "1" or "10",

@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -39,13 +41,28 @@ func run(ctx context.Context, args []string, out, errs io.Writer) bool {
 		SilenceErrors: true, // printed below, once and without the usage
 		SilenceUsage:  true,
 	}
-	root.SetArgs(args)
 	root.SetOut(out)
 	root.SetErr(errs)
 	root.AddCommand(feedCommand())
+	root.SetArgs(dashed(root.Commands(), args))
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintf(errs, "zeroring: %v\n", err)
 		return false
 	}
 	return true
+}
+
+// dashed gives flags that are written with one dash, as Go's own commands have
+// them, their second. There are no groups of one-letter flags to mistake them
+// for.
+func dashed(commands []*cobra.Command, args []string) []string {
+	args = slices.Clone(args)
+	for i, arg := range args {
+		name, one := strings.CutPrefix(arg, "-")
+		name, _, _ = strings.Cut(name, "=")
+		if one && len(name) > 1 && slices.ContainsFunc(commands, func(c *cobra.Command) bool { return c.Flags().Lookup(name) != nil }) {
+			args[i] = "-" + arg
+		}
+	}
+	return args
 }

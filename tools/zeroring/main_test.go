@@ -91,6 +91,18 @@ func TestFeedLaps(t *testing.T) {
 	}
 }
 
+// Flags may be written as Go's own commands have them.
+func TestOneDash(t *testing.T) {
+	ok, out, errs := command("feed", "-json", "-size", "500", "-stocks=2", "-rate", "max", "-duration", "10m", "-transport", "inproc")
+	var r struct{ Transport string }
+	if err := json.Unmarshal([]byte(out), &r); !ok || err != nil || r.Transport != "inproc" {
+		t.Errorf("%s, %v, %s", errs, err, out)
+	}
+	if ok, _, errs := command("feed", "-rate", "-3"); ok || !strings.Contains(errs, `"-3"`) {
+		t.Errorf("a value is taken for a flag: %s", errs)
+	}
+}
+
 // What is wrong with a command line is said in one line that names it.
 func TestFeedRefuses(t *testing.T) {
 	text := filepath.Join(t.TempDir(), "text")

@@ -7,7 +7,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// A Result is what a run gave. It is what -json prints.
+// A Result is what a run gave. It is what --json prints.
 type Result struct {
 	Input       string   `json:"input"`
 	Transport   string   `json:"transport"`
