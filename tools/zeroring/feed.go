@@ -42,7 +42,7 @@ func feedCommand() *cobra.Command {
 				cfg.Laps = 1
 			}
 			out := c.OutOrStdout()
-			return feed.Run(c.Context(), &cfg, feed.Output{To: out, Live: isTerminal(out), JSON: asJSON})
+			return feed.Run(c.Context(), &cfg, feed.Output{To: out, Screen: screenOf(out), JSON: asJSON})
 		},
 	}
 	f := c.Flags()
@@ -67,12 +67,18 @@ or messages a second like "50000/s" (default 100k/s, then max)`)
 	return c
 }
 
-// isTerminal reports whether out is a terminal that can redraw lines.
-func isTerminal(out io.Writer) bool {
+// screenOf returns a function that says how large the terminal is that out
+// writes to, or nil if it is none that can redraw lines. People resize terminals.
+func screenOf(out io.Writer) func() (columns, rows int) {
 	f, ok := out.(*os.File)
 	if !ok || os.Getenv("TERM") == "dumb" {
-		return false
+		return nil
 	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	if _, _, ok := terminalSize(f); !ok {
+		return nil
+	}
+	return func() (columns, rows int) {
+		columns, rows, _ = terminalSize(f)
+		return columns, rows
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -169,13 +170,20 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-func TestIsTerminal(t *testing.T) {
+func TestNoTerminal(t *testing.T) {
 	f, err := os.Create(filepath.Join(t.TempDir(), "log"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if isTerminal(f) || isTerminal(new(bytes.Buffer)) {
-		t.Error("a file or a buffer is a terminal")
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	for _, out := range []io.Writer{f, null, new(bytes.Buffer)} {
+		if screenOf(out) != nil {
+			t.Errorf("%T is a terminal", out)
+		}
 	}
 }

@@ -21,8 +21,8 @@ func newDisplay(out Output, r *Result, phases []phase) (display, time.Duration) 
 	switch {
 	case out.JSON:
 		return machine{out.To}, time.Second
-	case out.Live:
-		return &screen{to: out.To, result: r, phases: phases}, 500 * time.Millisecond
+	case out.Screen != nil:
+		return &screen{to: out.To, size: out.Screen, result: r, phases: phases}, 500 * time.Millisecond
 	default:
 		return lines{out.To}, time.Second
 	}
@@ -57,8 +57,13 @@ func (d lines) summary(r *Result) error {
 	return err
 }
 
-// columns is how wide a screen is at least.
-const columns = 80
+// The view is made for a screen of 80 by 24. A smaller one gets as much of it
+// as it has room for: a line that wraps, or scrolls out of reach, could not be
+// drawn over.
+const (
+	columns = 80
+	rows    = 24
+)
 
 // shownSubscribers is how many subscribers have a line of their own.
 const shownSubscribers = 8
@@ -66,6 +71,7 @@ const shownSubscribers = 8
 // A screen redraws one view in place.
 type screen struct {
 	to     io.Writer
+	size   func() (columns, rows int)
 	result *Result
 	phases []phase
 	drawn  int // lines drawn last time, which the cursor is below
@@ -73,17 +79,34 @@ type screen struct {
 }
 
 func (d *screen) live(p phase, a *arena, s span) {
-	d.draw(append(d.head(), append(d.rates(p, a, s), d.subscribers(a, s)...)...))
+	_, height := d.room()
+	view := append(d.head(), d.rates(p, a, s)...)
+	d.draw(append(view, d.subscribers(a, s, height-len(view))...))
+}
+
+// room is how much of the screen there is to draw in, without its last column
+// and the row of the cursor.
+func (d *screen) room() (width, height int) {
+	w, h := d.size()
+	if w <= 0 || w > columns {
+		w = columns
+	}
+	if h <= 0 {
+		h = rows
+	}
+	return max(w-1, 1), max(h-1, 1)
 }
 
 // draw replaces what was drawn before.
 func (d *screen) draw(view []string) {
+	width, height := d.room()
+	view = view[:min(len(view), height)]
 	var b strings.Builder
-	if d.drawn > 0 {
-		fmt.Fprintf(&b, "\x1b[%dA", d.drawn)
+	if up := min(d.drawn, height); up > 0 {
+		fmt.Fprintf(&b, "\x1b[%dA", up)
 	}
 	for _, line := range view {
-		b.WriteString("\r\x1b[2K" + strings.TrimRight(fit(line, columns-1), " ") + "\n")
+		b.WriteString("\r\x1b[2K" + strings.TrimRight(fit(line, width), " ") + "\n")
 	}
 	b.WriteString("\x1b[J") // what a longer view left below
 	d.drawn = len(view)
@@ -118,9 +141,13 @@ func (d *screen) rates(p phase, a *arena, s span) []string {
 	}
 }
 
-func (d *screen) subscribers(a *arena, s span) []string {
+// subscribers is a table of at most height lines, if there are some to spare:
+// its heading, the subscribers that matter most, how many more there are, and
+// the sum.
+func (d *screen) subscribers(a *arena, s span, height int) []string {
 	view := []string{fmt.Sprintf("%-12s%9s%16s%14s%14s%12s", "subscriber", "symbols", "messages", "msg/s", "dropped", "gaps")}
-	shown := worst(s.counts.each, shownSubscribers)
+	const others = 3 // lines that are not a subscriber's
+	shown := worst(s.counts.each, max(min(shownSubscribers, height-others), 0))
 	for _, i := range shown {
 		name := fmt.Sprint(i)
 		if a.subs[i].slow {

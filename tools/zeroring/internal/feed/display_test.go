@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -53,7 +54,7 @@ var someResult = &Result{
 // The view fits 80 columns whatever the numbers, and replaces the one before.
 func TestScreen(t *testing.T) {
 	var out bytes.Buffer
-	d := &screen{to: &out, result: someResult, phases: make([]phase, 2)}
+	d := &screen{to: &out, size: terminal(80, 24), result: someResult, phases: make([]phase, 2)}
 	a, s := busy(12)
 	p := phase{name: "flat out", time: 24 * time.Hour}
 	d.ended(&Phase{Name: "paced", DeliveredPerSecond: 364_000, Latency: Latency{P50: 31_000, P99: 88_000}})
@@ -79,6 +80,38 @@ func TestScreen(t *testing.T) {
 			if !strings.Contains(view, has) {
 				t.Errorf("the view lacks %q", has)
 			}
+		}
+	}
+}
+
+func terminal(columns, rows int) func() (int, int) { return func() (int, int) { return columns, rows } }
+
+// A small terminal gets what fits it: no line wraps, and none that is to be
+// drawn over scrolls away. One that does not say how large it is counts as 80 by 24.
+func TestSmallScreen(t *testing.T) {
+	a, s := busy(12)
+	for _, c := range []struct{ columns, rows, width, height int }{
+		{200, 60, 79, 22}, {80, 24, 79, 22}, {0, 0, 79, 22}, {60, 24, 59, 22}, {80, 15, 79, 14}, {20, 5, 19, 4}, {1, 1, 1, 1},
+	} {
+		var out bytes.Buffer
+		d := &screen{to: &out, size: terminal(c.columns, c.rows), result: someResult, phases: make([]phase, 2)}
+		d.ended(&Phase{Name: "paced"})
+		for range 2 {
+			out.Reset()
+			d.live(phase{name: "flat out", time: time.Hour}, a, s)
+		}
+		view := out.String()
+		if !strings.HasPrefix(view, fmt.Sprintf("\x1b[%dA", c.height)) || strings.Count(view, "\n") != c.height {
+			t.Errorf("%d by %d: %d lines, drawn over with %q", c.columns, c.rows, strings.Count(view, "\n"), view[:5])
+		}
+		for line := range strings.Lines(view) {
+			line = strings.TrimSuffix(line[strings.LastIndex(line, "\x1b[2K")+len("\x1b[2K"):], "\n")
+			if width(line) > c.width {
+				t.Errorf("%d by %d: %d columns: %s", c.columns, c.rows, width(line), line)
+			}
+		}
+		if c.height == 14 && !strings.Contains(view, "and 12 more") {
+			t.Errorf("no room for the subscribers, and they are not counted:\n%s", view)
 		}
 	}
 }
@@ -157,7 +190,7 @@ func TestSummary(t *testing.T) {
 
 func TestMachine(t *testing.T) {
 	var out bytes.Buffer
-	d, _ := newDisplay(Output{To: &out, JSON: true, Live: true}, someResult, nil)
+	d, _ := newDisplay(Output{To: &out, JSON: true, Screen: terminal(80, 24)}, someResult, nil)
 	d.live(phase{}, nil, span{})
 	d.ended(nil)
 	r := *someResult
@@ -183,7 +216,7 @@ func TestTroubleIsNamed(t *testing.T) {
 // A reader that went away ends a run with an error.
 func TestSummaryNobodyReads(t *testing.T) {
 	broken := errors.New("broken pipe")
-	for _, out := range []Output{{}, {Live: true}, {JSON: true}} {
+	for _, out := range []Output{{}, {Screen: terminal(80, 24)}, {JSON: true}} {
 		out.To = writerFunc(func([]byte) (int, error) { return 0, broken })
 		d, _ := newDisplay(out, someResult, nil)
 		if err := d.summary(someResult); !errors.Is(err, broken) {

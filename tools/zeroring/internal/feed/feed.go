@@ -25,8 +25,11 @@ type feed struct {
 // Output says how a run is shown.
 type Output struct {
 	To   io.Writer
-	Live bool // redraw a view on a terminal; otherwise print lines
 	JSON bool // print the Result as JSON at the end, and nothing before
+
+	// Screen says how large the terminal is on which to redraw a view, 0 for
+	// what is not known. Without one, lines are printed.
+	Screen func() (columns, rows int)
 }
 
 // Run runs what cfg says until it is over or ctx ends. Whatever happened by

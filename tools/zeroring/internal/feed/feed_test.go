@@ -212,7 +212,7 @@ func TestInterrupt(t *testing.T) {
 	}
 
 	out.Reset()
-	err = Run(ctx, &cfg, Output{To: &out, Live: true})
+	err = Run(ctx, &cfg, Output{To: &out, Screen: terminal(80, 24)})
 	if err != nil || !strings.HasSuffix(out.String(), "interrupted before anything was published\n") {
 		t.Errorf("%v after\n%s", err, out.String())
 	}
