@@ -45,6 +45,14 @@ var (
 	ErrEmptyMessage = errors.New("socket: message without frames")
 )
 
+// What is wrong with the state. Each is ErrState.
+var (
+	errReqFirst = fmt.Errorf("%w: a REQ receives after it has sent", ErrState)
+	errReqOwed  = fmt.Errorf("%w: a REQ that waits for a reply receives it before it sends again, unless ReqRelaxed is set", ErrState)
+	errRepFirst = fmt.Errorf("%w: a REP sends after it has received", ErrState)
+	errRepOwes  = fmt.Errorf("%w: a REP that owes a reply sends it before it receives again", ErrState)
+)
+
 // errWouldBlock is what a pattern returns for "wait".
 var errWouldBlock = ErrWouldBlock
 

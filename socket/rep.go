@@ -44,7 +44,7 @@ func (s *rep) readable(p *pipe) { s.fq.activate(p) }
 // recv returns the next request. It drops what has no envelope.
 func (s *rep) recv(m *Message) error {
 	if s.replying {
-		return ErrState
+		return errRepOwes
 	}
 	for p := s.fq.recv(m); p != nil; p = s.fq.recv(m) {
 		if s.open(m) {
@@ -96,7 +96,7 @@ func (s *rep) keep(frames [][]byte, size int) {
 // sending": if the peer is gone, or takes no more, the reply is dropped.
 func (s *rep) send(parts [][]byte) error {
 	if !s.replying {
-		return ErrState
+		return errRepFirst
 	}
 	switch p := s.peer; {
 	case p == nil:

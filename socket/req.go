@@ -89,7 +89,7 @@ func (s *req) writable(p *pipe) { s.lb.activate(p) }
 // send routes a request "to connected peers using a round-robin strategy".
 func (s *req) send(parts [][]byte) error {
 	if s.state != reqReady && !s.relaxed {
-		return ErrState
+		return errReqOwed
 	}
 	p := s.lb.next()
 	if p == nil {
@@ -120,7 +120,7 @@ func (s *req) discardStale() {
 // from other peers."
 func (s *req) recv(m *Message) error {
 	if s.state == reqReady {
-		return ErrState
+		return errReqFirst
 	}
 	for p := s.fq.recv(m); p != nil; p = s.fq.recv(m) {
 		if p == s.peer && s.open(m) {

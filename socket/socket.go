@@ -89,7 +89,7 @@ const maxDirty = 4
 // New returns a socket of type t. opts may be nil.
 func New(t Type, opts *Options) (*Socket, error) {
 	if !t.valid() {
-		return nil, fmt.Errorf("socket: there is no %v", t)
+		return nil, fmt.Errorf("socket: %v is no type of socket", t)
 	}
 	o, err := opts.check(t)
 	if err != nil {

@@ -80,3 +80,12 @@ func TestTypeUnknown(t *testing.T) {
 		}()
 	}
 }
+
+// What is no type is refused, and named.
+func TestNoSuchType(t *testing.T) {
+	for _, typ := range []Type{0, endOfTypes, 255} {
+		if s, err := New(typ, nil); s != nil || err == nil || !strings.Contains(err.Error(), typ.String()) {
+			t.Errorf("%v, %v", s, err)
+		}
+	}
+}
