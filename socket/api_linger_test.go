@@ -2,6 +2,7 @@ package socket_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,6 +86,26 @@ func TestLingerWaitsForPeer(t *testing.T) {
 		}
 		if err := soon(t, "Close returns", closed); err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+// TestLingerResolves: a socket that is closed before the name it connects to is
+// resolved goes on resolving it, for as long as it lingers.
+func TestLingerResolves(t *testing.T) {
+	everywhere(t, []string{"tcp"}, func(t *testing.T, b *bed) {
+		to := b.open(t, socket.TypePull)
+		endpoint := strings.Replace(bindTo(t, to, b.wildcard(t)), "127.0.0.1", "localhost", 1)
+		for range 10 {
+			from := b.open(t, socket.TypePush, lingering(time.Minute))
+			connectTo(t, from, endpoint)
+			send(t, from, "last words")
+			closed := make(chan error, 1)
+			go func() { closed <- from.Close() }()
+			want(t, to, "last words")
+			if err := soon(t, "Close returns", closed); err != nil {
+				t.Fatal(err)
+			}
 		}
 	})
 }

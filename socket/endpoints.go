@@ -282,7 +282,6 @@ func (s *Socket) Close() error {
 	}
 	for _, ds := range dialers {
 		for _, d := range ds {
-			d.cancel()
 			remote = append(remote, d.c)
 		}
 	}
