@@ -1,10 +1,13 @@
 package socket_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -350,7 +353,11 @@ func TestWaitPeers(t *testing.T) {
 		wantError(t, "a third", soon(t, "WaitPeers returns", waited), context.Canceled)
 		ctx, cancel = context.WithTimeout(context.Background(), time.Millisecond)
 		defer cancel()
-		wantError(t, "again two", pull.WaitPeers(ctx, 2), context.DeadlineExceeded)
+		err := pull.WaitPeers(ctx, 2)
+		wantError(t, "again two", err, context.DeadlineExceeded)
+		if !strings.Contains(err.Error(), "1 of 2 peers are there") {
+			t.Errorf("%v", err)
+		}
 		waitPeers(t, pull, 1)
 	})
 }
@@ -399,6 +406,41 @@ func TestWaitPeersOfPub(t *testing.T) {
 		want(t, subs[2], "for two")
 		if m, err := subs[0].TryRecv(); !errors.Is(err, socket.ErrWouldBlock) {
 			t.Fatal(fmt.Sprint("unsubscribed, and received ", m, err))
+		}
+	})
+}
+
+// TestTroubleIsTold: an endpoint that cannot be connected to, whoever is there,
+// is logged once however often it is tried, and is named by a WaitPeers that
+// gives up.
+func TestTroubleIsTold(t *testing.T) {
+	everywhere(t, []string{"tcp"}, func(t *testing.T, b *bed) {
+		const endpoint = "tcp://no-such-device;127.0.0.1:1"
+		var log bytes.Buffer
+		push := b.open(t, socket.TypePush, func(o *socket.Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+		retries := 0
+		events := push.Events(patient(t))
+		connectTo(t, push, endpoint)
+		for ev := range events {
+			if ev.Kind != socket.EventRetrying {
+				continue
+			}
+			if retries++; retries == 3 {
+				break
+			}
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+		defer cancel()
+		err := push.WaitPeers(ctx, 1)
+		wantError(t, "nobody there", err, context.DeadlineExceeded)
+		for _, has := range []string{"0 of 1 peers are there", endpoint + ": source address", "no-such-device"} {
+			if !strings.Contains(err.Error(), has) {
+				t.Errorf("%q lacks %q", err, has)
+			}
+		}
+		closeNow(t, push)
+		if got := log.String(); retries != 3 || strings.Count(got, "cannot connect yet") != 1 || !strings.Contains(got, endpoint) {
+			t.Errorf("%d retries, and the log has:\n%s", retries, got)
 		}
 	})
 }

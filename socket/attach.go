@@ -2,6 +2,7 @@ package socket
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"time"
 
@@ -140,15 +141,20 @@ func (s *Socket) attach(p *pipe, up bool) bool {
 	return true
 }
 
+// lost tells that a connection, or an attempt at one, ended with err.
+func (s *Socket) lost(endpoint string, err error) {
+	s.trouble.Store(&trouble{endpoint, err})
+	s.events.emit(Event{Kind: EventDisconnected, Endpoint: endpoint, Err: err})
+}
+
 // disconnected takes note that c's connection, which may never have come up,
 // ended with err. Reactor thread.
 func (s *Socket) disconnected(c *session, err error) {
+	s.lost(c.peer, err)
 	p := c.p
 	if p == nil {
-		s.events.emit(Event{Kind: EventDisconnected, Endpoint: c.peer, Err: err})
 		return
 	}
-	s.events.emit(Event{Kind: EventDisconnected, Endpoint: c.peer, Err: err})
 	if c.ending || c.dial == nil || s.opts.Immediate || fatal(err) {
 		c.p = nil
 		s.endPipe(p)
@@ -271,7 +277,8 @@ func (s *Socket) peersChanged() {
 
 // WaitPeers waits until n peers are there: connected, their handshake done
 // and, for PUB and XPUB, subscribed to something. It replaces the sleep that
-// slow joiners otherwise call for.
+// slow joiners otherwise call for. If ctx ends first, the error says how many
+// are there, and what the last connection that was lost was lost for.
 func (s *Socket) WaitPeers(ctx context.Context, n int) error {
 	for {
 		s.mu.Lock()
@@ -287,11 +294,26 @@ func (s *Socket) WaitPeers(ctx context.Context, n int) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return ctx.Err()
+			return s.tooFew(there, n, ctx.Err())
 		case <-s.done:
 			return ErrClosed
 		}
 	}
+}
+
+// trouble is why a connection was lost, or could not be made.
+type trouble struct {
+	endpoint string
+	err      error
+}
+
+// tooFew says that just some of n peers were there when a context ended with
+// err.
+func (s *Socket) tooFew(there, n int, err error) error {
+	if last := s.trouble.Load(); last != nil {
+		return fmt.Errorf("socket: %d of %d peers are there: %w (last trouble: %s: %v)", there, n, err, last.endpoint, last.err)
+	}
+	return fmt.Errorf("socket: %d of %d peers are there: %w", there, n, err)
 }
 
 // peers counts the peers that are there. Under mu.

@@ -20,6 +20,7 @@ type dialer struct {
 	source  reactor.Addr
 	wait    time.Duration // before the next attempt, without jitter
 	fresh   bool          // addrs are of this attempt
+	told    bool          // that attempts fail is logged
 	resolve error
 	cancel  context.CancelFunc // ends name resolution
 	ctx     context.Context
@@ -110,9 +111,15 @@ func (d *dialer) connect(now time.Time) {
 }
 
 // retryAfter takes note of an attempt that failed before there was anything to
-// close. Reactor thread.
+// close. That is no peer who is not there yet: it is a name that does not
+// resolve, an interface that does not exist, a process without descriptors. So
+// the first in a row is logged. Reactor thread.
 func (d *dialer) retryAfter(now time.Time, err error) {
-	d.host.events.emit(Event{Kind: EventDisconnected, Endpoint: d.e.text, Err: err})
+	if !d.told {
+		d.told = true
+		d.host.report("cannot connect yet", err, d.e.text)
+	}
+	d.host.lost(d.e.text, err)
 	d.retry(now, false)
 }
 
@@ -140,6 +147,7 @@ func (c *session) connected(now time.Time) {
 		return
 	}
 	c.r.StopTimer(&c.clock)
+	c.dial.told = false
 	if err := reactor.ErrnoError(c.connect.Result); err != nil {
 		c.fail(now, err)
 		return
@@ -174,14 +182,17 @@ func (d *dialer) lookUp() {
 	if err == nil && len(ips) == 0 {
 		err = errNoAddress
 	}
-	if err == nil && d.e.source != "" {
-		var source netip.Addr
-		source, err = sourceAddr(d.e.source, ips[0].Is6())
-		d.source = reactor.Addr{Network: reactor.TCP, IP: netip.AddrPortFrom(source, d.e.srcPort)}
-	}
 	if err != nil {
 		d.resolve = fmt.Errorf("resolving %q: %w", d.e.host, err)
 		return
+	}
+	if d.e.source != "" {
+		source, err := sourceAddr(d.e.source, ips[0].Is6())
+		if err != nil {
+			d.resolve = fmt.Errorf("source address: %w", err)
+			return
+		}
+		d.source = reactor.Addr{Network: reactor.TCP, IP: netip.AddrPortFrom(source, d.e.srcPort)}
 	}
 	d.addrs = d.addrs[:0]
 	for _, ip := range ips {

@@ -445,7 +445,7 @@ func ExampleSocket_WaitPeers() {
 	}
 	fmt.Println(push.WaitPeers(ctx, 2))
 	// Output:
-	// context deadline exceeded
+	// socket: 0 of 2 peers are there: context deadline exceeded
 	// <nil>
 }
 

@@ -145,8 +145,10 @@ type Options struct {
 	// be set on both sides.
 	InvertMatching bool
 
-	// Logger is told what deserves a line: a peer that breaks the protocol,
-	// a bound endpoint that stops accepting. Zero means the engine's.
+	// Logger is told what deserves a line: a name that does not resolve, a peer
+	// that this side connected to and that refuses it or breaks the protocol, a
+	// bound endpoint that cannot accept. Events tells more. Zero means the
+	// engine's.
 	Logger *slog.Logger
 }
 

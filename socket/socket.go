@@ -80,6 +80,7 @@ type Socket struct {
 	ended     chan struct{}       // closed when Close is done
 	changed   chan struct{}       // closed when peers come or go; nil while nobody waits for that
 	events    eventHub
+	trouble   atomic.Pointer[trouble] // the last there was
 }
 
 // maxDirty is to how many peers one call may write by itself. Beyond it the
