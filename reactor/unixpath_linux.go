@@ -2,6 +2,7 @@ package reactor
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -25,6 +26,9 @@ func listenUnix(fd int, address *unix.SockaddrUnix, backlog int) error {
 	err := bindAndListen(fd, address, backlog)
 	if errors.Is(err, unix.EADDRINUSE) && removeStale(address) {
 		err = bindAndListen(fd, address, backlog)
+	}
+	if info, statErr := os.Lstat(address.Name); errors.Is(err, unix.EADDRINUSE) && statErr == nil && info.Mode().Type() != os.ModeSocket {
+		return fmt.Errorf("a file that is no socket is in the way: %w", err)
 	}
 	return err
 }
