@@ -19,6 +19,11 @@ func main() {
 	seeds := flag.Uint64("seeds", 0, "run this many seeds, from 1; 0 runs for ever")
 	verbose := flag.Bool("v", false, "tell what each seed does")
 	flag.Parse()
+	if flag.NArg() > 0 {
+		// Flags behind it would be ignored, and it would run for ever.
+		fmt.Fprintf(os.Stderr, "zsim: unknown argument %q\n", flag.Arg(0))
+		os.Exit(2)
+	}
 	first, last := uint64(1), *seeds
 	switch {
 	case *seed != 0:
