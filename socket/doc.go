@@ -59,7 +59,8 @@
 // Close makes every call return [ErrClosed], sends what is queued for at most
 // [Options.Linger], and returns when that is done and nothing is left: no
 // goroutine, no descriptor, no address in use. So do Disconnect and Unbind for
-// their connections, in the background.
+// their connections, in the background. A program that ends without Close loses
+// what is queued.
 //
 // All methods of all types may be called by many goroutines at once. A call that
 // is cancelled by its context leaves the socket as it was.
