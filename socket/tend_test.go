@@ -150,7 +150,7 @@ func TestTendedLaneGetsCompany(t *testing.T) {
 	x.tended()
 	other := newSocket(t, x.push.engine, TypePush, Options{})
 	x.connect(other)
-	for range 2 * lazyBatch {
+	for range 10 * lazyBatch {
 		if err := other.SendBytes(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
