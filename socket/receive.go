@@ -84,13 +84,14 @@ func (s *Socket) recvLocked(ahead bool) (*Message, error) {
 	return m, nil
 }
 
-// recvPattern takes the pattern's next message into m. Under recvMu.
+// recvPattern takes the pattern's next message into m. It tells the pattern first
+// who has messages again: a peer that always has some must not keep the others
+// from being heard. Under recvMu.
 func (s *Socket) recvPattern(m *Message) error {
-	err := s.pat.recv(m)
-	if err == errWouldBlock && !s.readable.Empty() {
+	if !s.readable.Empty() {
 		s.drainReadable()
-		err = s.pat.recv(m)
 	}
+	err := s.pat.recv(m)
 	if err == errWouldBlock {
 		s.hungry.Store(true)
 	}
