@@ -75,7 +75,10 @@ func (l *loans) undo(m *Message) {
 func (l *loans) fill(start, limit int, p *pipe) {
 	octets, buf := p.in.stream.Seen()
 	used, end := 0, start
-	for limit = min(start+limit, maxLoans); end < limit && isShort(octets[used:]); end++ {
+	for limit = min(start+limit, maxLoans); end < limit; end++ {
+		if _, n := smallFrame(octets[used:]); n == 0 {
+			break
+		}
 		m := l.back(end)
 		if m == nil {
 			break

@@ -13,7 +13,7 @@ import (
 // out of what was received. Copying so few costs less than counting a
 // reference, and one small message that is kept does not keep the 64 KiB it
 // arrived in.
-const smallMessage = 256
+const smallMessage = 512
 
 // Frames that fit into a Message without a slice of its own. The front ones
 // stay free for what patterns prepend: a routing id.
@@ -158,11 +158,10 @@ func (m *Message) take(octets []byte, buf *ring.Buf) int {
 	if len(m.frames) != messageHeadroom {
 		m.reset()
 	}
-	if isShort(octets) {
-		// One short frame: most messages of those that come by the million.
-		n := 2 + int(octets[1])
+	if body, n := smallFrame(octets); n > 0 {
+		// Most messages of those that come by the million.
 		copy(m.small[:n], octets[:n])
-		m.frames = append(m.frames, m.small[2:n:n])
+		m.frames = append(m.frames, m.small[body:n:n])
 		return n
 	}
 	n := messageSize(octets)

@@ -359,17 +359,23 @@ func (p *pipe) write(head, parts [][]byte) {
 	p.out.publish(n)
 }
 
-// writeShort publishes a message of one frame of at most 255 octets, the most
-// that a short frame's size can say. If it is longer or there is no room it does
-// nothing and returns false: write and writable have the other cases.
-func (p *pipe) writeShort(body []byte) bool {
+// writeSmall publishes a message of one small frame. If it is larger or there is
+// no room it does nothing and returns false: write and writable have the other
+// cases.
+func (p *pipe) writeSmall(body []byte) bool {
 	l := p.out
-	if len(body) > 255 || l.conflate || p.left.Load() || l.stream.Full(l.hwm.Load()) {
+	if len(body) > smallMessage-maxHeader || l.conflate || p.left.Load() || l.stream.Full(l.hwm.Load()) {
 		return false
 	}
-	room := l.stream.Reserve(2 + len(body))
-	room[0], room[1] = 0, byte(len(body))
-	copy(room[2:], body)
+	if len(body) <= 255 {
+		room := l.stream.Reserve(2 + len(body))
+		room[0], room[1] = 0, byte(len(body))
+		copy(room[2:], body)
+		l.publish(len(room))
+		return true
+	}
+	room := l.stream.Reserve(maxHeader + len(body))
+	putFrame(room, body, false)
 	l.publish(len(room))
 	return true
 }

@@ -338,15 +338,15 @@ func (s *Socket) SendBytes(ctx context.Context, body []byte) error {
 	return s.sendSlowly(ctx, [][]byte{body})
 }
 
-// sendStraight sends body, if it is short and there is a straight way with
+// sendStraight sends body, if it is small and there is a straight way with
 // room, and then gives sendMu back. Otherwise it does nothing.
 func (s *Socket) sendStraight(body []byte) bool {
 	p := s.outlet
-	if p == nil || s.closed.Load() || !p.writeShort(body) {
+	if p == nil || s.closed.Load() || !p.writeSmall(body) {
 		return false
 	}
 	if c := s.sole.Load(); c != nil && c.bursting.Load() {
-		s.sendBurst(c, 2+len(body), nil)
+		s.sendBurst(c, zmtp.FrameSize(len(body)), nil)
 	}
 	s.unlockSend()
 	return true

@@ -2,6 +2,7 @@ package socket
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -127,6 +128,7 @@ func (l *waitList) spin(s *Socket, inbox *ring.Inbox[*pipe]) bool {
 			l.scored(-2)
 			return false
 		}
+		runtime.Gosched() // what we wait for may itself wait for this processor
 	}
 	l.scored(+1)
 	return true

@@ -22,9 +22,21 @@ func frameAt(b []byte) (flags zmtp.Flags, body, size int) {
 	return flags, 9, int(binary.BigEndian.Uint64(b[1:9]))
 }
 
-// isShort reports whether b starts with a message of one frame that a Message
-// has room for in itself.
-func isShort(b []byte) bool { return len(b) > 0 && b[0] == 0 && int(b[1]) <= smallMessage-2 }
+// smallFrame returns the offset of the body and the octets in all of the message
+// that b starts with, if that is one frame that a Message has room for in itself,
+// or else 0. b may be empty.
+func smallFrame(b []byte) (body, n int) {
+	switch {
+	case len(b) == 0:
+	case b[0] == 0 && int(b[1]) <= smallMessage-2:
+		return 2, 2 + int(b[1])
+	case zmtp.Flags(b[0]) == zmtp.FlagLong:
+		if size := binary.BigEndian.Uint64(b[1:9]); size <= smallMessage-9 {
+			return 9, 9 + int(size)
+		}
+	}
+	return 0, 0
+}
 
 // messageSize is the octets of the message at the start of b, all frames.
 func messageSize(b []byte) int {
