@@ -30,8 +30,10 @@
 //
 // Each peer has a queue towards it and a queue from it, of at most
 // [Options.SendHWM] and [Options.RecvHWM] messages, and over inproc the sum.
-// Over a wire what the kernel holds comes on top. A queue that was full has room
-// again when half of it was taken.
+// Over a wire what the kernel holds comes on top, and so do small messages of a
+// sole peer that were taken ahead of those who will receive them: up to 15, and
+// at most an eighth of the high-water mark. A queue that was full has room again
+// when half of it was taken.
 //
 //	                     nobody is there       all who are there are full
 //	Push, Dealer,        waits                 waits
