@@ -122,6 +122,9 @@ func (m *Message) forget() {
 	}
 	m.foreign = false
 	clear(m.frames) // let the collector have what they pointed to
+	if cap(m.frames) != messageSlots {
+		clear(m.slots[:]) // and what these did when the frames outgrew them
+	}
 	if cap(m.frames) > keepFrames {
 		m.frames = m.slots[:] // more than keepFrames do not fit into small
 	}

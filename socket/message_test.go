@@ -31,3 +31,23 @@ func TestMessageForgetsHugeFrames(t *testing.T) {
 	}
 	m.Release()
 }
+
+// TestReleasedMessageHoldsNothing: what a message of many frames pointed to is
+// the collector's, though the message itself is used again.
+func TestReleasedMessageHoldsNothing(t *testing.T) {
+	for _, frames := range []int{1, messageSlots, 3 * messageSlots, 2 * keepFrames} {
+		var l loans
+		m, _ := l.next()
+		for range frames {
+			m.Append([]byte("large"))
+		}
+		m.Release()
+		for i, held := range [][][]byte{m.slots[:], m.frames[:cap(m.frames)]} {
+			for at, b := range held {
+				if b != nil {
+					t.Errorf("%d frames: list %d still holds %q at %d", frames, i, b, at)
+				}
+			}
+		}
+	}
+}
