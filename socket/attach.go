@@ -95,8 +95,7 @@ func (s *Socket) connected(c *session, peer *zmtp.Peer) error {
 	p.identity = append(p.identity[:0], peer.Identity...)
 	p.about, p.minor, p.up = peer, peer.Minor, true
 	if fresh {
-		s.pat.attach(p)
-		s.outlet, s.inlet = s.pat.straight()
+		s.takeIn(p)
 	}
 	s.pat.connected(p)
 	s.pat.readable(p)
@@ -126,8 +125,7 @@ func (s *Socket) attach(p *pipe, up bool) bool {
 		s.forget = append(s.forget, p)
 	} else {
 		p.up = up
-		s.pat.attach(p)
-		s.outlet, s.inlet = s.pat.straight()
+		s.takeIn(p)
 		if up {
 			s.pat.connected(p)
 		}
@@ -139,6 +137,15 @@ func (s *Socket) attach(p *pipe, up bool) bool {
 	s.receiving.wake()
 	s.peersChanged()
 	return true
+}
+
+// takeIn gives p to the pattern. Under both locks.
+func (s *Socket) takeIn(p *pipe) {
+	s.pat.attach(p)
+	s.outlet, s.inlet = s.pat.straight()
+	if s.typ == TypePair && s.inlet == p {
+		s.loans.drop() // taken ahead from the peer that p follows, and so dropped with the rest
+	}
 }
 
 // lost tells that a connection, or an attempt at one, ended with err.
