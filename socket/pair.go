@@ -6,6 +6,11 @@ package socket
 type pair struct {
 	bystander
 	peer *pipe
+
+	// quiet says that the peer was found to have nothing. It is then not read
+	// before readable: a read that finds something after all takes the wake-up
+	// from a receiver that sleeps.
+	quiet bool
 }
 
 // attach turns p away if there is a peer: "MAY be connected to at most one PAIR
@@ -16,10 +21,10 @@ type pair struct {
 func (s *pair) attach(p *pipe) {
 	switch {
 	case s.peer == nil:
-		s.peer = p
+		s.peer, s.quiet = p, false
 	case s.peer.gone():
 		discard(s.peer)
-		s.peer = p
+		s.peer, s.quiet = p, false
 	default:
 		p.kill()
 		discard(p)
@@ -36,7 +41,9 @@ func (s *pair) detach(p *pipe) {
 func (s *pair) readable(p *pipe) {
 	if p != s.peer {
 		discard(p)
+		return
 	}
+	s.quiet = false
 }
 
 func (s *pair) send(parts [][]byte) error {
@@ -48,13 +55,25 @@ func (s *pair) send(parts [][]byte) error {
 }
 
 func (s *pair) recv(m *Message) error {
-	if s.peer == nil || !s.peer.read(m) {
-		return errWouldBlock
+	if s.peer != nil && !s.quiet {
+		if s.peer.read(m) {
+			return nil
+		}
+		s.quiet = true
 	}
-	return nil
+	return errWouldBlock
 }
 
 func (s *pair) straight() (out, in *pipe) { return s.peer, s.peer }
 
 func (s *pair) canSend() bool { return s.peer != nil && s.peer.writable() }
-func (s *pair) canRecv() bool { return s.peer != nil && s.peer.waiting() }
+
+func (s *pair) canRecv() bool {
+	if s.peer != nil && !s.quiet {
+		if s.peer.waiting() {
+			return true
+		}
+		s.quiet = true
+	}
+	return false
+}
