@@ -19,7 +19,8 @@ func (b *Bell) Arm() { b.armed.Store(true) }
 
 // Disarm says that the consumer is awake. What was published while the bell was
 // armed may already have been rung for, so a wake-up can still come. What is
-// published from here on is not rung for: the consumer must look after it.
+// published from here on is not rung for: the consumer must look after it. Where
+// several sleep by one bell, who finds work must leave it armed for the others.
 func (b *Bell) Disarm() { b.armed.Store(false) }
 
 // Ring reports whether the caller is the one who must wake the consumer. It is

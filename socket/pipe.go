@@ -228,11 +228,7 @@ func (l *lane) full() bool {
 		l.stream.Publish() // what makes room may be short of these
 	}
 	l.room.Arm()
-	if !l.stream.Full(hwm) {
-		l.room.Disarm()
-		return false
-	}
-	return true
+	return l.stream.Full(hwm) // if not, it stays armed: others may sleep until it rings
 }
 
 // peek returns octets that wait, or none after arming the data bell. Consumer
