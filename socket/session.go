@@ -113,7 +113,7 @@ type sessionTasks struct {
 
 	lostErr atomic.Pointer[error]
 	severed atomic.Bool
-	until   atomic.Int64 // linger's end, nanoseconds of the engine's clock
+	until   atomic.Pointer[time.Time] // linger's end, zero for never; nil while nobody closes
 }
 
 type sessionState uint8
@@ -435,11 +435,12 @@ func (c *session) sever() {
 // closeWithin ends the session once what is queued has been written, or after
 // linger. Any goroutine.
 func (c *session) closeWithin(linger time.Duration) {
-	until := int64(-1) // for ever
+	// As the reactor tells the time: that of a wall clock may be changed.
+	var until time.Time // for ever
 	if linger >= 0 {
-		until = c.r.Now().Add(linger).UnixNano()
+		until = c.r.Now().Add(linger)
 	}
-	c.tasks.until.Store(until)
+	c.tasks.until.Store(&until)
 	c.r.Post(&c.tasks.close)
 }
 
@@ -447,7 +448,7 @@ func (c *session) closeWithin(linger time.Duration) {
 // is queued.
 func (c *session) lingering(now time.Time) bool {
 	until := c.tasks.until.Load()
-	return until < 0 || until > now.UnixNano()
+	return until != nil && (until.IsZero() || until.After(now))
 }
 
 // closing is what closeWithin asked for. Reactor thread.
@@ -466,7 +467,7 @@ func (c *session) closing(now time.Time) {
 	}
 	// Looked at again at the end of linger, and whenever flushing has emptied
 	// the lane.
-	if until := c.tasks.until.Load(); until > 0 {
-		c.r.StartTimer(&c.linger, time.Unix(0, until))
+	if until := c.tasks.until.Load(); !until.IsZero() {
+		c.r.StartTimer(&c.linger, *until)
 	}
 }

@@ -56,7 +56,7 @@ func (c *session) flushFromCaller() {
 		c.lost(err)
 	}
 	c.wr.Unlock()
-	if again || c.tasks.until.Load() != 0 { // a socket being closed waits to hear that all is written
+	if again || c.tasks.until.Load() != nil { // a socket being closed waits to hear that all is written
 		c.r.Post(&c.tasks.flush)
 	}
 }
@@ -305,7 +305,7 @@ func (c *session) sent(now time.Time) {
 // afterFlush lets a socket that was closed end once all is written. Reactor
 // thread.
 func (c *session) afterFlush(now time.Time) {
-	if c.tasks.until.Load() != 0 {
+	if c.tasks.until.Load() != nil {
 		c.closing(now)
 	}
 	c.r.Yield()
