@@ -21,8 +21,14 @@ type listener struct {
 	start    reactor.Task
 	stop     reactor.Task
 	ending   bool
+	failing  bool          // the last accept failed, or one not long before it
 	over     chan struct{} // closed when the descriptor is
 	remove   string        // a socket file, or a directory made for one, to remove
+
+	again    reactor.Timer // accepts anew after an error that ended accepting
+	rest     time.Duration // how long that took last; 0 after a connection
+	calm     reactor.Timer // fires when no accept has failed for a while
+	failures complaint     // of accepting
 
 	mu       sync.Mutex
 	sessions map[*session]struct{} // what it accepted; nil once closed
@@ -39,8 +45,9 @@ func (s *Socket) listen(e endpoint, at reactor.Addr, remove string) (*listener, 
 	l := &listener{host: s, r: r, fd: fd, over: make(chan struct{}), remove: remove, sessions: make(map[*session]struct{})}
 	l.endpoint = endpointOf(e.transport, bound)
 	l.accept = reactor.Op{Kind: reactor.OpAccept, FD: fd, Owner: l}
-	l.start.Run = func(time.Time) { r.Submit(&l.accept) }
-	l.stop.Run = l.stopping
+	submit := func(time.Time) { r.Submit(&l.accept) }
+	l.start.Run, l.stop.Run = submit, l.stopping
+	l.again.Fire, l.calm.Fire = submit, l.recovered
 	s.events.emit(Event{Kind: EventListening, Endpoint: l.endpoint})
 	r.Post(&l.start)
 	return l, nil
@@ -59,26 +66,62 @@ func (l *listener) Complete(now time.Time, op *reactor.Op) {
 	switch {
 	case op.Result >= 0 && !l.ending:
 		l.accepted(reactor.FD(op.Result))
+		l.rest = 0
+		if l.failing && !l.calm.Active() {
+			l.r.StartTimer(&l.calm, now.Add(complainEvery))
+		}
 	case op.Result >= 0:
 		l.r.CloseFD(reactor.FD(op.Result))
 	case !l.ending:
-		err := reactor.ErrnoError(op.Result)
-		l.host.events.emit(Event{Kind: EventAcceptFailed, Endpoint: l.endpoint, Err: err})
-		l.host.logger().Warn("accepting failed", "endpoint", l.endpoint, "err", err)
+		l.failed(now, reactor.ErrnoError(op.Result))
 	}
-	if op.More {
-		return
+	switch {
+	case op.More:
+	case l.ending:
+		l.finish()
+	default:
+		// Something ended accepting that may be so for good, such as the rules of
+		// a sandbox: trying again at once would keep the reactor busy with it.
+		l.rest = min(max(2*l.rest, shortestRest), longestRest)
+		l.r.StartTimer(&l.again, now.Add(l.rest))
 	}
-	if l.ending {
-		l.r.CloseFD(l.fd)
-		l.r.Leave()
-		if l.remove != "" {
-			_ = os.RemoveAll(l.remove)
-		}
-		close(l.over)
-		return
+}
+
+// After an error that ended accepting it rests, twice as long each time.
+const (
+	shortestRest = 10 * time.Millisecond
+	longestRest  = time.Second
+)
+
+// failed tells of an accept that failed.
+func (l *listener) failed(now time.Time, err error) {
+	l.failing = true
+	l.r.StopTimer(&l.calm)
+	l.host.events.emit(Event{Kind: EventAcceptFailed, Endpoint: l.endpoint, Err: err})
+	if left, line := l.failures.due(now); line {
+		l.host.logger().Warn("accepting failed", "endpoint", l.endpoint, "err", err, "left_out", left)
 	}
-	l.r.Submit(&l.accept)
+}
+
+// recovered is called when connections were accepted again for a while. Not at
+// the first of them: a process that has just one descriptor to spare accepts one
+// now and then and fails in between. Reactor thread.
+func (l *listener) recovered(time.Time) {
+	l.failing = false
+	l.failures.over()
+	l.host.logger().Info("accepting again", "endpoint", l.endpoint)
+}
+
+// finish gives the address back. Nothing is in flight. Reactor thread.
+func (l *listener) finish() {
+	l.r.StopTimer(&l.again)
+	l.r.StopTimer(&l.calm)
+	l.r.CloseFD(l.fd)
+	l.r.Leave()
+	if l.remove != "" {
+		_ = os.RemoveAll(l.remove)
+	}
+	close(l.over)
 }
 
 // accepted gives a connection a session on the reactor that has the fewest.
@@ -117,6 +160,10 @@ func (l *listener) accepted(fd reactor.FD) {
 // stopping ends accepting. Reactor thread.
 func (l *listener) stopping(time.Time) {
 	l.ending = true
+	if l.again.Active() { // so nothing is in flight
+		l.finish()
+		return
+	}
 	l.r.Cancel(&l.accept)
 }
 
