@@ -269,6 +269,9 @@ func toAddr(address unix.Sockaddr) Addr {
 		}
 		return Addr{Network: TCP, IP: netip.AddrPortFrom(ip, uint16(s.Port))}
 	case *unix.SockaddrUnix:
+		if s.Name == "@" { // no name at all: x/sys takes the kernel's word for an abstract one
+			return Addr{Network: Unix}
+		}
 		return Addr{Network: Unix, Path: s.Name}
 	default:
 		return Addr{}

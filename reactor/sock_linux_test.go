@@ -365,6 +365,20 @@ func TestAddr(t *testing.T) {
 	}
 }
 
+// TestNamelessPeer: who connects over a Unix socket usually has no name, which is
+// no abstract one either.
+func TestNamelessPeer(t *testing.T) {
+	two, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(two[0])
+	defer unix.Close(two[1])
+	if a, err := (kernelSockets{}).accepted(FD(two[0]), &noOpts); err != nil || a != (Addr{Network: Unix}) {
+		t.Errorf("%+v, error %v", a, err)
+	}
+}
+
 // TestWakeFDClosedMeanwhile rings an eventfd while it is closed, and its number
 // given to somebody else, over and over. No ring may go there.
 func TestWakeFDClosedMeanwhile(t *testing.T) {
