@@ -113,6 +113,67 @@ func TestEvents(t *testing.T) {
 	})
 }
 
+// TestEventsTellWho: whoever connects, and whoever is connected to, is named as
+// in Stats. A peer over ipc has a name only if it bound one.
+func TestEventsTellWho(t *testing.T) {
+	everywhere(t, wireTransport, func(t *testing.T, b *bed) {
+		endpoint := b.endpoint(t)
+		_, there := rawAddress(endpoint)
+		client := ""
+		push := b.open(t, socket.TypePush)
+		calls := watch(t, push)
+		connectTo(t, push, endpoint)
+		if ev := calls.want(t, socket.EventDisconnected); ev.Remote != there {
+			t.Errorf("refused by %q, want %q", ev.Remote, there)
+		}
+		if err := push.Disconnect(endpoint); err != nil {
+			t.Fatal(err)
+		}
+
+		pull := b.open(t, socket.TypePull)
+		answers := watch(t, pull)
+		bindTo(t, pull, endpoint)
+		answers.want(t, socket.EventListening)
+		stranger := rawDial(t, endpoint)
+		if b.transport == "tcp" {
+			client = stranger.LocalAddr().String()
+		}
+		if ev := answers.want(t, socket.EventAccepted); ev.Remote != client {
+			t.Errorf("accepted from %q, want %q", ev.Remote, client)
+		}
+		if err := stranger.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if ev := answers.want(t, socket.EventDisconnected); ev.Remote != client || ev.Err == nil {
+			t.Errorf("lost %q to %v, want %q", ev.Remote, ev.Err, client)
+		}
+
+		calls = watch(t, push)
+		connectTo(t, push, endpoint)
+		for _, kind := range []socket.EventKind{socket.EventConnected, socket.EventReady} {
+			if ev := calls.untilKind(t, kind); ev.Remote != there || ev.Endpoint != endpoint {
+				t.Errorf("%v: %q, want %q", kind, ev.Remote, there)
+			}
+		}
+		from := answers.want(t, socket.EventAccepted).Remote
+		if ev := answers.want(t, socket.EventReady); ev.Remote != from || (from == "") != (b.transport == "ipc") {
+			t.Errorf("accepted from %q, and %q is ready", from, ev.Remote)
+		}
+		if st := pull.Stats().Peers; len(st) != 1 || st[0].Address != from {
+			t.Errorf("Events tell of %q, and Stats of %+v", from, st)
+		}
+		if err := push.Disconnect(endpoint); err != nil {
+			t.Fatal(err)
+		}
+		if ev := calls.untilKind(t, socket.EventDisconnected); ev.Remote != there {
+			t.Errorf("disconnected from %q, want %q", ev.Remote, there)
+		}
+		if ev := answers.want(t, socket.EventDisconnected); ev.Remote != from {
+			t.Errorf("lost %q, want %q", ev.Remote, from)
+		}
+	})
+}
+
 // wantNone looks at the rest of a closed socket's events, none of which may be
 // of the given kind.
 func (w watcher) wantNone(t testing.TB, kind socket.EventKind) {

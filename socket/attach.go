@@ -104,7 +104,7 @@ func (s *Socket) connected(c *session, peer *zmtp.Peer) error {
 	s.wakeSender()
 	s.receiving.wake() // to look at the pipe and so arm its bell
 	s.peersChanged()
-	s.events.emit(Event{Kind: EventReady, Endpoint: c.peer})
+	s.events.emit(Event{Kind: EventReady, Endpoint: c.peer, Remote: c.address()})
 	return nil
 }
 
@@ -148,16 +148,17 @@ func (s *Socket) takeIn(p *pipe) {
 	}
 }
 
-// lost tells that a connection, or an attempt at one, ended with err.
-func (s *Socket) lost(endpoint string, err error) {
+// lost tells that a connection, or an attempt at one, ended with err. remote is
+// the address at the other end, if there was one.
+func (s *Socket) lost(endpoint, remote string, err error) {
 	s.trouble.Store(&trouble{endpoint, err})
-	s.events.emit(Event{Kind: EventDisconnected, Endpoint: endpoint, Err: err})
+	s.events.emit(Event{Kind: EventDisconnected, Endpoint: endpoint, Remote: remote, Err: err})
 }
 
 // disconnected takes note that c's connection, which may never have come up,
 // ended with err. Reactor thread.
 func (s *Socket) disconnected(c *session, err error) {
-	s.lost(c.peer, err)
+	s.lost(c.peer, c.address(), err)
 	p := c.p
 	if p == nil {
 		return

@@ -103,6 +103,7 @@ func (d *dialer) connect(now time.Time) {
 	c.wr.Unlock()
 	c.rd.Unlock()
 	c.state = stateConnecting
+	c.remote.Store(new(addr.String()))
 	c.connect.FD, c.connect.Addr = fd, addr
 	if t := d.host.opts.ConnectTimeout; t > 0 {
 		c.r.StartTimer(&c.clock, now.Add(t))
@@ -119,7 +120,7 @@ func (d *dialer) retryAfter(now time.Time, err error) {
 		d.told = true
 		d.host.report("cannot connect yet", err, d.e.text)
 	}
-	d.host.lost(d.e.text, err)
+	d.host.lost(d.e.text, "", err)
 	d.retry(now, false)
 }
 
@@ -152,8 +153,7 @@ func (c *session) connected(now time.Time) {
 		c.fail(now, err)
 		return
 	}
-	c.remote.Store(new(c.connect.Addr.String()))
-	c.host.events.emit(Event{Kind: EventConnected, Endpoint: c.peer})
+	c.host.events.emit(Event{Kind: EventConnected, Endpoint: c.peer, Remote: c.address()})
 	c.opened(now, c.fd)
 }
 

@@ -146,7 +146,7 @@ func (l *listener) accepted(fd reactor.FD) {
 		l.sessions[c] = struct{}{}
 	}
 	l.mu.Unlock()
-	s.events.emit(Event{Kind: EventAccepted, Endpoint: l.endpoint})
+	s.events.emit(Event{Kind: EventAccepted, Endpoint: l.endpoint, Remote: c.address()})
 	c.tasks.open.Run = func(now time.Time) {
 		c.state = stateConnecting
 		c.opened(now, fd)

@@ -37,7 +37,8 @@ func (k EventKind) String() string {
 type Event struct {
 	Kind     EventKind
 	Time     time.Time
-	Endpoint string
+	Endpoint string        // the one that was bound or connected to
+	Remote   string        // the other end's address, as in PeerStats; empty where that is not known
 	Err      error         // why: EventDisconnected, EventAcceptFailed
 	Wait     time.Duration // EventRetrying
 	Dropped  int           // events before this one that were dropped, as nobody took them

@@ -37,7 +37,7 @@ type session struct {
 	serial int // the host's count of connections, for an order among them
 	p      *pipe
 	peer   string                 // the endpoint as events and errors name it
-	remote atomic.Pointer[string] // the address at the other end
+	remote atomic.Pointer[string] // the address at the other end, or of the last attempt; nil before
 
 	retired bool // the user took it back; under the host's mu
 
@@ -206,6 +206,14 @@ func (c *session) side() int {
 		return 0
 	}
 	return 1
+}
+
+// address is that at the other end, or empty. Any goroutine.
+func (c *session) address() string {
+	if a := c.remote.Load(); a != nil {
+		return *a
+	}
+	return ""
 }
 
 // Complete handles an operation's completion. Reactor thread.

@@ -11,7 +11,7 @@ type Stats struct {
 // first there, and survive a reconnect.
 type PeerStats struct {
 	Endpoint string // by which it came
-	Address  string // where it is; empty for inproc and while there is none
+	Address  string // where it is, was, or is being tried: host:port or a path; empty for inproc, and before
 	Identity []byte
 	Type     string            // its type as it told it: "SUB"; empty while it has not been there
 	Metadata map[string]string // what else it told: its Options.Metadata; nil for nothing
@@ -41,10 +41,7 @@ func (s *Socket) Stats() Stats {
 			Endpoint: p.name, Subscriptions: p.subscriptions,
 		}
 		if c, ok := p.link.(*session); ok {
-			ps.Endpoint = c.peer
-			if remote := c.remote.Load(); remote != nil {
-				ps.Address = *remote
-			}
+			ps.Endpoint, ps.Address = c.peer, c.address()
 		}
 		if p.about != nil {
 			ps.Type, ps.Metadata = p.about.SocketType, metadata(p.about)
