@@ -429,3 +429,27 @@ func TestHandoverAcrossTransports(t *testing.T) {
 		want(t, heir, "for the heir")
 	})
 }
+
+// TestIgnoredPeerIsTold: whoever watches a ROUTER sees which peer it ignores, and
+// why, each time that comes.
+func TestIgnoredPeerIsTold(t *testing.T) {
+	everywhere(t, anyTransport, func(t *testing.T, b *bed) {
+		router := b.open(t, socket.TypeRouter)
+		w := watch(t, router)
+		endpoint := b.bind(t, router)
+		first := b.open(t, socket.TypeDealer, identity("A"))
+		connectTo(t, first, endpoint)
+		waitPeers(t, router, 1)
+		for range 3 {
+			second := b.open(t, socket.TypeDealer, identity("A"))
+			connectTo(t, second, endpoint)
+			ev := w.untilKind(t, socket.EventIgnored)
+			if ev.Err != socket.ErrIdentityTaken || ev.Endpoint != endpoint || (ev.Remote != "") != (b.transport == "tcp") {
+				t.Errorf("%+v", ev)
+			}
+			closeNow(t, second)
+		}
+		send(t, first, "heard")
+		want(t, router, "A", "heard")
+	})
+}

@@ -99,13 +99,27 @@ func (s *Socket) connected(c *session, peer *zmtp.Peer) error {
 	}
 	s.pat.connected(p)
 	s.pat.readable(p)
+	ignored := p.ignored
 	s.unlockBoth()
 	s.sweep()
 	s.wakeSender()
 	s.receiving.wake() // to look at the pipe and so arm its bell
 	s.peersChanged()
 	s.events.emit(Event{Kind: EventReady, Endpoint: c.peer, Remote: c.address()})
+	if ignored {
+		s.ignores(c.peer, c.address(), peer.Identity)
+	}
 	return nil
+}
+
+// ignores tells of a peer that a ROUTER ignores, who would otherwise never learn
+// why nothing comes of it.
+func (s *Socket) ignores(endpoint, remote string, identity []byte) {
+	s.events.emit(Event{Kind: EventIgnored, Endpoint: endpoint, Remote: remote, Err: ErrIdentityTaken})
+	if left, line := s.namesakes.due(s.engine.now()); line {
+		s.logger().Warn("peer ignored", "type", s.typ.String(), "endpoint", endpoint, "remote", remote,
+			"identity", string(identity), "err", ErrIdentityTaken, "left_out", left)
+	}
 }
 
 // attach adds the pipe of a connection that is still to be made, or of an
@@ -131,11 +145,18 @@ func (s *Socket) attach(p *pipe, up bool) bool {
 		}
 		s.pat.readable(p)
 	}
+	ignored, name, identity := p.ignored, "", p.identity
+	if ignored { // then p is an inproc peer that was there already
+		name = "inproc://" + p.peer.name
+	}
 	s.unlockBoth()
 	s.sweep()
 	s.wakeSender()
 	s.receiving.wake()
 	s.peersChanged()
+	if ignored {
+		s.ignores(name, "", identity)
+	}
 	return true
 }
 

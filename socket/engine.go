@@ -219,6 +219,9 @@ func seed(asked uint64) uint64 {
 	return rand.Uint64()
 }
 
+// now is the engine's clock.
+func (e *Engine) now() time.Time { return e.group.Reactors()[0].Now() }
+
 // random throws the engine's dice.
 func (e *Engine) random() uint32 {
 	e.mu.Lock()

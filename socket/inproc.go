@@ -120,11 +120,15 @@ func (s *Socket) met(p *pipe, identity []byte, about *zmtp.Peer) {
 		s.pat.connected(p)
 		s.pat.readable(p)
 	}
+	ignored := p.ignored
 	s.unlockBoth()
 	s.sweep()
 	s.wakeSender()
 	s.receiving.wake() // to look at the pipe and so arm its bell
 	s.peersChanged()
+	if ignored {
+		s.ignores("inproc://"+p.name, "", identity)
+	}
 }
 
 // about is what s would tell a peer of itself by READY.

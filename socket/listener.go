@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/zeroring/zeroring/reactor"
+	"github.com/zeroring/zeroring/zmtp"
 )
 
 // A listener accepts the connections of one bound endpoint.
@@ -29,6 +31,7 @@ type listener struct {
 	rest     time.Duration // how long that took last; 0 after a connection
 	calm     reactor.Timer // fires when no accept has failed for a while
 	failures complaint     // of accepting
+	offences complaint     // of peers that do not fit, or break the protocol
 
 	mu       sync.Mutex
 	sessions map[*session]struct{} // what it accepted; nil once closed
@@ -155,6 +158,23 @@ func (l *listener) accepted(fd reactor.FD) {
 		}
 	}
 	c.r.Post(&c.tasks.open)
+}
+
+// lost takes note of why a connection ended that was accepted. What its peer is to
+// blame for is told: whoever runs that may look at this side only. Any reactor's
+// thread.
+func (l *listener) lost(now time.Time, remote string, err error) {
+	var broke *zmtp.ProtocolError
+	what := "connection ended for good"
+	switch {
+	case errors.As(err, &broke):
+		what = "peer broke the protocol"
+	case !fatal(err):
+		return
+	}
+	if left, line := l.offences.due(now); line {
+		l.host.logger().Warn(what, "type", l.host.typ.String(), "endpoint", l.endpoint, "remote", remote, "err", err, "left_out", left)
+	}
 }
 
 // stopping ends accepting. Reactor thread.

@@ -22,7 +22,7 @@ type porch struct {
 	log bytes.Buffer
 }
 
-func newPorch(t *testing.T, faults reactor.Faults) *porch {
+func newPorch(t *testing.T, typ Type, faults reactor.Faults) *porch {
 	t.Helper()
 	x := &porch{t: t, net: reactor.NewNetwork(1, faults)}
 	log := slog.New(slog.NewTextHandler(&x.log, nil))
@@ -39,7 +39,7 @@ func newPorch(t *testing.T, faults reactor.Faults) *porch {
 		}
 	})
 	x.log.Reset()
-	if x.s, err = New(TypePull, &Options{Engine: e}); err != nil {
+	if x.s, err = New(typ, &Options{Engine: e}); err != nil {
 		t.Fatal(err)
 	}
 	if x.ep, err = x.s.Bind("tcp://127.0.0.1:*"); err != nil {
@@ -71,16 +71,20 @@ func (x *porch) run(d time.Duration) {
 // lines is how many lines of the log have what.
 func (x *porch) lines(what string) int { return strings.Count(x.log.String(), what) }
 
-// visit connects a PUSH, which stays.
-func (x *porch) visit() {
+// visit connects a socket, which stays, has a routing id and is silent otherwise.
+func (x *porch) visit(typ Type) *Socket {
 	x.t.Helper()
-	push, err := New(TypePush, &Options{Engine: x.s.engine, Linger: NoLinger, HeartbeatInterval: time.Second})
+	log := slog.New(slog.DiscardHandler)
+	s, err := New(typ, &Options{
+		Engine: x.s.engine, Linger: NoLinger, HeartbeatInterval: time.Second, Identity: []byte("me"), Logger: log,
+	})
 	if err != nil {
 		x.t.Fatal(err)
 	}
-	if err := push.Connect(x.ep); err != nil {
+	if err := s.Connect(x.ep); err != nil {
 		x.t.Fatal(err)
 	}
+	return s
 }
 
 // accepting makes the accept's state visible: whether one is in flight.
@@ -90,9 +94,9 @@ func (x *porch) accepting() bool { return x.l.r.InFlight(&x.l.accept) }
 // after a rest that doubles up to a second, and starts small again after a
 // connection. The log hears of it once in a while, and of its end.
 func TestAcceptRests(t *testing.T) {
-	x := newPorch(t, reactor.Faults{})
+	x := newPorch(t, TypePull, reactor.Faults{})
 	watched := x.s.Events(t.Context())
-	x.visit() // its heartbeats make time pass
+	x.visit(TypePush) // its heartbeats make time pass
 	peers := func(n int) func() bool { return func() bool { return len(x.s.pipes) == n } }
 	x.until("the first peer", peers(1))
 	end := reactor.Task{Run: func(time.Time) { x.l.r.Cancel(&x.l.accept) }}
@@ -122,7 +126,7 @@ func TestAcceptRests(t *testing.T) {
 	if n := x.lines("accepting failed"); n != 2 || !strings.Contains(x.log.String(), "left_out=") {
 		t.Errorf("%d lines of log in 12 seconds:\n%s", n, x.log.String())
 	}
-	x.visit()
+	x.visit(TypePush)
 	x.until("a second peer", peers(2))
 	if x.lines("accepting again") != 0 {
 		t.Error("one connection counts as the end of it")
@@ -166,13 +170,52 @@ func isClosed(c chan struct{}) bool {
 // TestAcceptWithoutDescriptors: a process that has none left is told so some
 // times a minute, and not ten times a second.
 func TestAcceptWithoutDescriptors(t *testing.T) {
-	x := newPorch(t, reactor.Faults{NoBuffers: 1})
-	x.visit()
+	x := newPorch(t, TypePull, reactor.Faults{NoBuffers: 1})
+	x.visit(TypePush)
 	x.run(3*complainEvery - time.Second)
 	if n := x.lines("accepting failed"); n != 3 {
 		t.Errorf("%d lines of log in 29 seconds:\n%s", n, x.log.String())
 	}
 	if line := fmt.Sprintf("left_out=%d", complainEvery/(100*time.Millisecond)-1); !strings.Contains(x.log.String(), line) {
 		t.Errorf("no line says %q:\n%s", line, x.log.String())
+	}
+}
+
+// TestOffendersAreTold: the side that bound says so too if a peer does not fit it,
+// or is ignored, but only once in a while however many come.
+func TestOffendersAreTold(t *testing.T) {
+	for _, c := range []struct {
+		what       string
+		bound, bad Type
+		says       []string
+	}{
+		{"connection ended for good", TypePull, TypeSub, []string{"PULL cannot talk to SUB", "type=PULL", "remote=127.0.0.1:"}},
+		{"peer ignored", TypeRouter, TypeDealer, []string{ErrIdentityTaken.Error(), "identity=me", "type=ROUTER", "remote=127.0.0.1:"}},
+	} {
+		x := newPorch(t, c.bound, reactor.Faults{})
+		good := TypePush
+		if c.bound == TypeRouter {
+			good = TypeDealer
+		}
+		x.visit(good)
+		x.until("a peer", func() bool { return len(x.s.pipes) == 1 })
+		for range 5 {
+			x.visit(c.bad)
+		}
+		x.run(complainEvery / 2)
+		if n := x.lines(c.what); n != 1 || x.lines(x.ep) != 1 {
+			t.Errorf("%d lines %q:\n%s", n, c.what, x.log.String())
+		}
+		for _, says := range c.says {
+			if x.lines(says) != 1 {
+				t.Errorf("the log lacks %q:\n%s", says, x.log.String())
+			}
+		}
+		x.run(complainEvery / 2)
+		x.visit(c.bad)
+		x.run(time.Second)
+		if n := x.lines(c.what); n != 2 || x.lines("left_out=4") != 1 {
+			t.Errorf("later there are %d lines %q:\n%s", n, c.what, x.log.String())
+		}
 	}
 }

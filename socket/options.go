@@ -115,7 +115,7 @@ type Options struct {
 	RouterMandatory bool
 
 	// RouterHandover lets a new peer take over the routing id of another, whose
-	// connection is ended. Otherwise the newcomer is ignored.
+	// connection is ended. Otherwise the newcomer is ignored: see EventIgnored.
 	RouterHandover bool
 
 	// ProbeRouter sends each new peer an empty message. For REQ, DEALER, ROUTER.
@@ -146,9 +146,10 @@ type Options struct {
 	InvertMatching bool
 
 	// Logger is told what deserves a line: a name that does not resolve, a peer
-	// that this side connected to and that refuses it or breaks the protocol, a
-	// bound endpoint that cannot accept. Events tells more. Zero means the
-	// engine's.
+	// that refuses this side, does not fit it or breaks the protocol, one that a
+	// ROUTER ignores, a bound endpoint that cannot accept. What others may cause as
+	// often as they like has a line each ten seconds at most, which says how many
+	// were left out. Events tells more. Zero means the engine's.
 	Logger *slog.Logger
 }
 

@@ -367,6 +367,9 @@ func (c *session) finish(now time.Time) {
 	var broke *zmtp.ProtocolError
 	wasUp := c.p != nil && c.p.up
 	c.host.disconnected(c, err)
+	if c.from != nil {
+		c.from.lost(now, c.address(), err)
+	}
 	c.state = stateWaiting
 	switch {
 	case c.ending || c.dial == nil || c.host.closed.Load() && !c.lingering(now):

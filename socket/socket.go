@@ -81,6 +81,7 @@ type Socket struct {
 	changed   chan struct{}       // closed when peers come or go; nil while nobody waits for that
 	events    eventHub
 	trouble   atomic.Pointer[trouble] // the last there was
+	namesakes complaint               // of peers whose routing id is another's
 }
 
 // maxDirty is to how many peers one call may write by itself. Beyond it the
