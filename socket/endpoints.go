@@ -111,7 +111,7 @@ func (s *Socket) ConnectAs(endpoint string, id []byte) error {
 func (s *Socket) checkGiven(id []byte) error {
 	r, ok := s.pat.(*router)
 	if !ok {
-		return ErrNotSupported
+		return notSupported(s.typ, "gives its peers no routing ids")
 	}
 	if len(id) == 0 || len(id) > 255 || id[0] == 0 {
 		return errBadGiven

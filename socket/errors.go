@@ -27,7 +27,8 @@ var (
 	// ErrIdentityTaken: another peer of the ROUTER has this routing id.
 	ErrIdentityTaken = errors.New("socket: another peer has this routing id")
 
-	// ErrNotSupported: this type of socket does not do that.
+	// ErrNotSupported: this type of socket does not do that. The error's own words
+	// say which type and what.
 	ErrNotSupported = errors.New("socket: not supported by this type of socket")
 
 	// ErrNotFound: no such endpoint is bound or connected.
@@ -52,6 +53,30 @@ var (
 	errRepFirst = fmt.Errorf("%w: a REP sends after it has received", ErrState)
 	errRepOwes  = fmt.Errorf("%w: a REP that owes a reply sends it before it receives again", ErrState)
 )
+
+// What some types of socket do not do. Each is ErrNotSupported.
+var (
+	errPullSends    = notSupported(TypePull, "does not send")
+	errSubSends     = notSupported(TypeSub, "does not send; it subscribes by Subscribe")
+	errPushReceives = notSupported(TypePush, "does not receive")
+	errPubReceives  = notSupported(TypePub, "does not receive; an XPUB receives subscriptions")
+)
+
+// notSupported returns an error that is ErrNotSupported and says that sockets of
+// type t do not do what was asked.
+func notSupported(t Type, doesNot string) error {
+	article := "a "
+	if t == TypeXPub || t == TypeXSub {
+		article = "an "
+	}
+	return unsupported("socket: " + article + t.String() + " " + doesNot)
+}
+
+// unsupported is an ErrNotSupported in words of its own.
+type unsupported string
+
+func (e unsupported) Error() string { return string(e) }
+func (unsupported) Unwrap() error   { return ErrNotSupported }
 
 // errWouldBlock is what a pattern returns for "wait".
 var errWouldBlock = ErrWouldBlock

@@ -86,8 +86,6 @@ type bystander struct{}
 func (bystander) connected(*pipe)           {}
 func (bystander) disconnected(*pipe)        {}
 func (bystander) writable(*pipe)            {}
-func (bystander) send([][]byte) error       { return ErrNotSupported }
-func (bystander) recv(*Message) error       { return ErrNotSupported }
 func (bystander) canSend() bool             { return false }
 func (bystander) canRecv() bool             { return false }
 func (bystander) joint() bool               { return false }

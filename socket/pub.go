@@ -13,5 +13,5 @@ func newPub(o *Options) *pub {
 	return s
 }
 
-func (s *pub) recv(*Message) error { return ErrNotSupported }
+func (s *pub) recv(*Message) error { return errPubReceives }
 func (s *pub) canRecv() bool       { return false }

@@ -18,6 +18,8 @@ func (s *pull) detach(p *pipe)   { s.fq.remove(p) }
 func (s *pull) readable(p *pipe) { s.fq.activate(p) }
 func (s *pull) canRecv() bool    { return s.fq.waiting() }
 
+func (s *pull) send([][]byte) error { return errPullSends }
+
 func (s *pull) recv(m *Message) error {
 	if s.fq.recv(m) == nil {
 		return errWouldBlock

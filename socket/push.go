@@ -27,3 +27,5 @@ func (s *push) readable(p *pipe) { discard(p) }
 // queue."
 func (s *push) send(parts [][]byte) error { return s.lb.send(nil, parts) }
 func (s *push) canSend() bool             { return s.lb.room() }
+
+func (s *push) recv(*Message) error { return errPushReceives }

@@ -105,7 +105,7 @@ type subscriber interface {
 func (s *Socket) withSubscriber(topic []byte, f func(subscriber)) error {
 	p, ok := s.pat.(subscriber)
 	if !ok {
-		return ErrNotSupported
+		return notSupported(s.typ, "does not subscribe")
 	}
 	switch {
 	case s.closed.Load():
@@ -124,7 +124,7 @@ func (s *Socket) applySubscription(topic []byte, cancel bool) error {
 		setSubscription(topic []byte, cancel bool)
 	})
 	if !ok {
-		return ErrNotSupported
+		return notSupported(s.typ, "has no subscriptions of its peers to apply")
 	}
 	s.lockBoth()
 	p.setSubscription(topic, cancel)

@@ -26,5 +26,5 @@ func (s *sub) recv(m *Message) error {
 	return errWouldBlock
 }
 
-func (s *sub) send([][]byte) error { return ErrNotSupported }
+func (s *sub) send([][]byte) error { return errSubSends }
 func (s *sub) canSend() bool       { return false }
