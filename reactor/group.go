@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,8 +24,14 @@ const (
 // A Backend says which driver a Group uses, and why.
 type Backend struct {
 	Name     string   // "io_uring", "epoll" or "sim"
-	Reason   string   // a sentence
+	Reason   string   // a clause that goes behind the name and a colon
 	Features []string // of io_uring: what is used of what newer kernels have
+}
+
+// tell logs what was chosen, and why. Features have spaces in their names, so they
+// are not left to the logger's way with lists.
+func (b *Backend) tell(log *slog.Logger, reactors int) {
+	log.Info("reactor started", "backend", b.Name, "reason", b.Reason, "features", strings.Join(b.Features, ", "), "reactors", reactors)
 }
 
 // A Config says how to run reactors. The zero Config, and a nil one, work.
@@ -116,8 +123,7 @@ func NewGroup(cfg *Config) (*Group, error) {
 		}
 	}
 	if cfg.Logger != nil {
-		cfg.Logger.Info("reactor started", "backend", backend.Name, "reason", backend.Reason,
-			"features", backend.Features, "reactors", len(g.reactors))
+		backend.tell(cfg.Logger, len(g.reactors))
 	}
 	return g, nil
 }

@@ -120,6 +120,11 @@ func TestLogger(t *testing.T) {
 	if line := out.String(); strings.Count(line, "\n") != 1 || !strings.Contains(line, "backend=sim") || !strings.Contains(line, "reason=") {
 		t.Errorf("logged %q, want one line with backend and reason", line)
 	}
+	out.Reset()
+	b := Backend{Features: []string{"multishot poll", "submit all"}}
+	if b.tell(slog.New(slog.NewTextHandler(&out, nil)), 2); !strings.Contains(out.String(), `features="multishot poll, submit all" reactors=2`) {
+		t.Errorf("logged %q, where features run together", out.String())
+	}
 }
 
 // A brokenDriver cannot be closed properly.

@@ -131,7 +131,7 @@ func probeUring(try func(uringFeatures) error) *uringProbe {
 
 // backend describes the driver that the probe stands for.
 func (p *uringProbe) backend() Backend {
-	b := Backend{Name: "io_uring", Reason: "io_uring works on Linux " + kernelRelease()}
+	b := Backend{Name: "io_uring", Reason: "it works on Linux " + kernelRelease()}
 	for _, f := range p.list {
 		if f.support == supportYes {
 			b.Features = append(b.Features, f.name)

@@ -49,7 +49,7 @@ func TestProbe(t *testing.T) {
 				t.Errorf("without %q: features are %v", list[max(missing, 0)].name, b.Features)
 			}
 		}
-		if b.Name != "io_uring" || strings.Contains(b.Reason, "no such thing") != (missing >= 0) {
+		if b.Name != "io_uring" || strings.Contains(b.Reason, b.Name) || strings.Contains(b.Reason, "no such thing") != (missing >= 0) {
 			t.Errorf("%+v", b)
 		}
 	}
@@ -233,8 +233,8 @@ var sandboxes = map[string]sandbox{
 	"enter-eperm":    {call: unix.SYS_IO_URING_ENTER, errno: unix.EPERM, backend: "epoll", reason: "io_uring_enter"},
 	"enter-enosys":   {call: unix.SYS_IO_URING_ENTER, errno: unix.ENOSYS, backend: "epoll", reason: "io_uring_enter"},
 	"register-eperm": {call: unix.SYS_IO_URING_REGISTER, errno: unix.EPERM, backend: "io_uring", lacks: "buffer ring", reason: "no buffer ring (Linux 5.19): io_uring_register"},
-	"memlock":        {memlock: 64 << 10, backend: "io_uring", reason: "io_uring works"},
-	"memlock-2":      {memlock: 64 << 10, count: 2, backend: "io_uring", reason: "io_uring works"},
+	"memlock":        {memlock: 64 << 10, backend: "io_uring", reason: "it works on Linux"},
+	"memlock-2":      {memlock: 64 << 10, count: 2, backend: "io_uring", reason: "it works on Linux"},
 	"memlock-99":     {memlock: 64 << 10, count: 99, mayWork: true, errno: unix.ENOMEM, backend: "epoll", reason: "RLIMIT_MEMLOCK"},
 	"memlock-none":   {memlock: 1, mayWork: true, errno: unix.ENOMEM, backend: "epoll", reason: "RLIMIT_MEMLOCK"},
 }
