@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/zeroring/zeroring/socket"
 )
@@ -222,6 +223,39 @@ func TestProxyEnds(t *testing.T) {
 					t.Fatalf("ended by %d: %v", end, err)
 				}
 			}
+		}
+	})
+}
+
+// TestProxyLosesNothing: the message that a proxy holds when it is to end is sent
+// on, if somebody takes it in time. If not the proxy ends all the same, be the
+// target's Linger short or without end.
+func TestProxyLosesNothing(t *testing.T) {
+	everywhere(t, anyTransport, func(t *testing.T, b *bed) {
+		for _, c := range []struct {
+			linger, most time.Duration
+			comes        bool
+		}{
+			{time.Hour, patience, true}, {socket.Off, patience, true},
+			{time.Millisecond, time.Hour, false}, {time.Hour, time.Millisecond, false}, {socket.Off, time.Millisecond, false},
+		} {
+			defer socket.SetLastWait(c.most)()
+			front, back := b.open(t, socket.TypePull), b.open(t, socket.TypePush, lingering(c.linger))
+			r := b.proxy(t, front, back, nil)
+			push := b.open(t, socket.TypePush)
+			connectTo(t, push, r.front)
+			send(t, push, "held")
+			asleep(t, back, 1, 0)
+			r.cancel()
+			if c.comes {
+				pull := b.open(t, socket.TypePull)
+				connectTo(t, pull, r.back)
+				want(t, pull, "held")
+			}
+			if err := soon(t, "Proxy returns", r.done); err != nil {
+				t.Fatal(err)
+			}
+			back.SetLinger(socket.NoLinger)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package socket
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // Proxy forwards whole messages between two sockets, in both directions as far
@@ -17,6 +18,9 @@ import (
 // or DEALER. A message waits for room at its target before the next is received,
 // so high-water marks hold from end to end. A capture that is full loses
 // messages rather than slow the proxy down.
+//
+// A message that waits for room when the proxy is to end is given the target's
+// Linger to find some, but a second at most. Then it is lost.
 func Proxy(ctx context.Context, front, back, capture *Socket) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -49,7 +53,7 @@ func forward(ctx context.Context, from, to, capture *Socket) error {
 			if capture != nil {
 				_ = capture.TrySendParts(m.parts()...)
 			}
-			if err = to.Send(ctx, m); err == nil {
+			if err = sendOn(ctx, to, m); err == nil {
 				continue
 			}
 			m.Release()
@@ -59,4 +63,25 @@ func forward(ctx context.Context, from, to, capture *Socket) error {
 		}
 		return err
 	}
+}
+
+// lastWait is the most time that a proxy which is to end spends on the message
+// that it holds. Tests change it.
+var lastWait = time.Second
+
+// sendOn sends m, which has been received and must not get lost because ctx ends.
+func sendOn(ctx context.Context, to *Socket, m *Message) error {
+	err := to.Send(ctx, m)
+	if err == nil || err != ctx.Err() {
+		return err
+	}
+	to.mu.Lock()
+	patience := to.opts.Linger
+	to.mu.Unlock()
+	if patience < 0 || patience > lastWait {
+		patience = lastWait
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	return to.Send(last, m)
 }
