@@ -23,8 +23,8 @@ func TestChurn(t *testing.T) {
 		heap := 0
 		ctx, body := context.Background(), make([]byte, 300)
 		for i := range cycles {
-			if i == 100 { // by now reactors have what they keep
-				before = takeCensus()
+			if i == 100 { // by now pools have what they keep
+				before = takeCensus().withSpares()
 				worst, heap = before, heapInUse()
 			}
 			s, err := socket.NewPush(&socket.Options{Engine: b.engine})
@@ -90,7 +90,7 @@ func TestChurnOfBinds(t *testing.T) {
 		var before census
 		for i := range cycles {
 			if i == 50 {
-				before = takeCensus()
+				before = takeCensus().withSpares()
 			}
 			endpoint := b.bind(t, pull)
 			connectTo(t, push, endpoint)
