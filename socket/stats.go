@@ -17,7 +17,7 @@ type PeerStats struct {
 	Metadata map[string]string // what else it told: its Options.Metadata; nil for nothing
 	Up       bool              // its handshake is done
 	Sent     uint64            // queued towards it
-	Received uint64            // taken by Recv
+	Received uint64            // taken by Recv, or a little ahead of it
 	Dropped  uint64            // not sent for want of room
 	Queued   int               // of Sent, not written out yet
 
