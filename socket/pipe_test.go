@@ -14,6 +14,7 @@ func TestRoomIsRungFor(t *testing.T) {
 		rounds = 20_000
 	}
 	var l lane
+	defer l.discard()
 	l.hwm.Store(1)
 	var round, over atomic.Int64
 	rung := false
