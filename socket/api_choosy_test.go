@@ -104,3 +104,54 @@ func TestDisconnectWakes(t *testing.T) {
 		wantError(t, "Send", soon(t, "the sender", sent), socket.ErrNoRoute)
 	})
 }
+
+// TestRetiringWakes: who waits for room towards a peer that this side gives up is
+// told at once, though what is queued for that peer may go on being sent for ever.
+func TestRetiringWakes(t *testing.T) {
+	everywhere(t, wireTransport, func(t *testing.T, b *bed) {
+		small := func(o *socket.Options) {
+			o.SendHWM, o.Linger, o.RouterMandatory, o.XPubNoDrop = 1, socket.Off, true, true
+		}
+		router := b.open(t, socket.TypeRouter, small)
+		t.Cleanup(func() { router.SetLinger(socket.NoLinger) }) // before it is closed
+		endpoint := b.endpoint(t)
+		if err := router.ConnectAs(endpoint, []byte("A")); err != nil {
+			t.Fatal(err)
+		}
+		send(t, router, "A", "waits for somebody to bind")
+		sent := make(chan error, 1)
+		go func() { sent <- router.SendParts(patient(t), []byte("A"), []byte("no room")) }()
+		asleep(t, router, 1, 0)
+		if err := router.Disconnect(endpoint); err != nil {
+			t.Fatal(err)
+		}
+		wantError(t, "Send", soon(t, "the ROUTER's sender", sent), socket.ErrNoRoute)
+		if len(router.Stats().Peers) != 1 {
+			t.Error("what is queued is given up")
+		}
+		pub := b.open(t, socket.TypePub, small)
+		t.Cleanup(func() { pub.SetLinger(socket.NoLinger) })
+		endpoint = b.bind(t, pub)
+		stuck := rawDial(t, endpoint)
+		stuck.handshake(t, "SUB")
+		stuck.say(command([]byte("\x09SUBSCRIBE")))
+		waitPeers(t, pub, 1)
+		go func() {
+			var err error
+			for body := make([]byte, 1<<20); err == nil && len(pub.Stats().Peers) > 0; {
+				if err = pub.TrySendBytes(body); err == socket.ErrWouldBlock {
+					err = pub.SendBytes(patient(t), body)
+					break
+				}
+			}
+			sent <- err
+		}()
+		asleep(t, pub, 1, 0)
+		if err := pub.Unbind(endpoint); err != nil {
+			t.Fatal(err)
+		}
+		if err := soon(t, "the PUB's sender", sent); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

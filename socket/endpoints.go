@@ -229,6 +229,7 @@ func (s *Socket) retire(linger time.Duration, connections ...*session) {
 		}
 	}
 	s.mu.Unlock()
+	s.wakeSender() // who waits for room towards one of these waits for nothing
 	for _, c := range connections {
 		c.closeWithin(linger)
 	}
