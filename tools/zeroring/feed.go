@@ -57,8 +57,9 @@ func feedCommand() *cobra.Command {
 	f.StringVar(&cfg.Rate, "rate", "", `"max", a multiple of the recorded pace like "1" or "10",
 or messages a second like "50000/s" (default 100k/s, then max)`)
 	f.DurationVar(&cfg.Duration, "duration", 10*time.Second, "when to end at the latest")
-	f.IntVar(&cfg.Laps, "laps", 0, `how often to replay the input, 0 for as long as there is time
-(default 1; flat out as the second half, 0)`)
+	f.IntVar(&cfg.Laps, "laps", 0, `how often to replay the input, in each half of the run; 0 is
+once in the paced half, and else until the time is up
+(default 0, but 1 with --rate)`)
 	f.StringVar(&cfg.Transport, "transport", "tcp", "tcp, ipc or inproc")
 	f.StringVar(&cfg.Backend, "backend", "", "uring or epoll (default the best that works)")
 	f.IntVar(&cfg.HWM, "hwm", 20_000, "high-water mark of each side, in `messages`")

@@ -147,7 +147,8 @@ func (d *screen) rates(p phase, a *arena, s span) []string {
 func (d *screen) subscribers(a *arena, s span, height int) []string {
 	view := []string{fmt.Sprintf("%-12s%9s%16s%14s%14s%12s", "subscriber", "symbols", "messages", "msg/s", "dropped", "gaps")}
 	const others = 3 // lines that are not a subscriber's
-	shown := worst(s.counts.each, max(min(shownSubscribers, height-others), 0))
+	slow := func(i int) bool { return a.subs[i].slow }
+	shown := worst(s.counts.each, slow, max(min(shownSubscribers, height-others), 0))
 	for _, i := range shown {
 		name := fmt.Sprint(i)
 		if a.subs[i].slow {

@@ -125,9 +125,10 @@ func TestRowFits(t *testing.T) {
 }
 
 func TestWorst(t *testing.T) {
-	each := []tally{{messages: 5}, {messages: 9}, {dropped: 1}, {messages: 7}, {dropped: 2}}
-	for n, want := range map[int][]int{0: {}, 2: {2, 4}, 3: {1, 2, 4}, 4: {1, 2, 3, 4}, 9: {0, 1, 2, 3, 4}} {
-		if got := worst(each, n); !reflect.DeepEqual(got, want) {
+	each := []tally{{messages: 5}, {messages: 9}, {dropped: 1}, {messages: 7}, {dropped: 2}, {messages: 1}}
+	slow := func(i int) bool { return i == 5 }
+	for n, want := range map[int][]int{0: {}, 2: {4, 2}, 3: {4, 2, 5}, 4: {4, 2, 5, 1}, 5: {4, 2, 5, 1, 3}, 9: {4, 2, 5, 0, 1, 3}} {
+		if got := worst(each, slow, n); !reflect.DeepEqual(got, want) {
 			t.Errorf("of %d: %v, not %v", n, got, want)
 		}
 	}

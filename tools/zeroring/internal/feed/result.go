@@ -92,17 +92,29 @@ func (m *meter) result(p phase, window span) *Phase {
 	return r
 }
 
-// worst returns the positions of the n subscribers to show: those that lost
-// most, then those that got most, in the order of their numbers.
-func worst(each []tally, n int) []int {
+// worst returns the positions of the n subscribers to show: those that lost most
+// come first, then the slow ones, who are about to, and then those that got most.
+// The rows of subscribers alike keep the order of their numbers, so as not to hop.
+func worst(each []tally, slow func(i int) bool, n int) []int {
 	order := make([]int, len(each))
 	for i := range order {
 		order[i] = i
 	}
+	badness := func(a, b int) int {
+		return cmp.Or(cmp.Compare(each[b].dropped, each[a].dropped), cmp.Compare(ones(slow(b)), ones(slow(a))))
+	}
 	slices.SortStableFunc(order, func(a, b int) int {
-		return cmp.Or(cmp.Compare(each[b].dropped, each[a].dropped), cmp.Compare(each[b].messages, each[a].messages))
+		return cmp.Or(badness(a, b), cmp.Compare(each[b].messages, each[a].messages))
 	})
 	order = order[:min(n, len(order))]
-	slices.Sort(order)
+	slices.SortFunc(order, func(a, b int) int { return cmp.Or(badness(a, b), cmp.Compare(a, b)) })
 	return order
+}
+
+// ones is 1 for true.
+func ones(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
