@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/zeroring/zeroring/socket"
@@ -341,6 +343,64 @@ func TestDisconnectStopsConnecting(t *testing.T) {
 		connectTo(t, other, endpoint)
 		if err := soon(t, "the other one connects", done); err == nil || len(push.Stats().Peers) > 0 {
 			t.Fatal(err)
+		}
+	})
+}
+
+// TestTooLargeForPeer: a message that is larger than the peer takes does not block
+// those behind it for ever.
+func TestTooLargeForPeer(t *testing.T) {
+	everywhere(t, wireTransport, func(t *testing.T, b *bed) {
+		pull := b.open(t, socket.TypePull, func(o *socket.Options) { o.MaxMsgSize = 1000 })
+		push := b.open(t, socket.TypePush)
+		b.join(t, pull, push)
+		send(t, push, "before")
+		want(t, pull, "before")
+		send(t, push, strings.Repeat("x", 20<<20)) // more than systems keep on the way
+		// What is written just behind it may go with its connection, so the other
+		// is sent until it comes.
+		until(t, "what comes behind arrives", func() bool {
+			_ = push.TrySendBytes([]byte("behind"))
+			m, err := pull.TryRecv()
+			return err == nil && unpack(m)[0] == "behind"
+		})
+	})
+}
+
+// TestInterruptedTwice: a message whose writing was interrupted is written anew,
+// from its start, on the next connection; and if that too breaks, no more. The next
+// then gets as many chances.
+func TestInterruptedTwice(t *testing.T) {
+	everywhere(t, wireTransport, func(t *testing.T, b *bed) {
+		peer := b.rawListen(t)
+		var log bytes.Buffer
+		push := b.open(t, socket.TypePush, unlimited, func(o *socket.Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+		connectTo(t, push, peer.endpoint)
+		large := strings.Repeat("x", 20<<20)
+		for i := range 3 {
+			send(t, push, fmt.Sprint(i), large)
+		}
+		for _, first := range []string{"0", "0", "1", "1"} {
+			c := peer.accept(t)
+			c.handshake(t, "PULL")
+			if got := c.hear(t, 3+1000); got[0] != 1 || string(got[2:3]) != first {
+				t.Fatalf("the connection starts with %q, want message %s", got[:10], first)
+			}
+			if err := c.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c := peer.accept(t)
+		c.handshake(t, "PULL")
+		if got := c.hear(t, 3+9+len(large)); string(got[2:3]) != "2" || string(got[12:]) != large {
+			t.Errorf("the last connection starts with %q, want message 2", got[:10])
+		}
+		if st := push.Stats().Peers; len(st) != 1 || st[0].Dropped != 2 {
+			t.Errorf("%+v", st)
+		}
+		closeNow(t, push)
+		if lines := strings.Count(log.String(), "message dropped"); lines < 1 || lines > 2 || !strings.Contains(log.String(), fmt.Sprint("octets=", 3+9+len(large))) {
+			t.Errorf("the log has:\n%s", log.String())
 		}
 	})
 }

@@ -201,6 +201,15 @@ func (s *Socket) disconnected(c *session, err error) {
 	s.peersChanged()
 }
 
+// gaveUp tells of a message of so many octets that is dropped because c's
+// connection broke twice while it was being written.
+func (s *Socket) gaveUp(now time.Time, c *session, octets int) {
+	if left, line := s.giveUps.due(now); line {
+		s.logger().Warn("message dropped, larger perhaps than the peer takes: its connection broke twice while this was sent",
+			"type", s.typ.String(), "endpoint", c.peer, "octets", octets, "err", c.err, "left_out", left)
+	}
+}
+
 // endPipe takes note that p's peer is gone for good. What it sent can still be
 // received: p is detached once that has been.
 func (s *Socket) endPipe(p *pipe) {

@@ -52,7 +52,10 @@
 //
 // Connections that this side made are made again when they are lost, after a
 // wait that doubles up to [Options.ReconnectMax], unless the peer refused or its
-// type does not match. What waits for the peer goes on waiting, and
+// type does not match. What waits for the peer goes on waiting, with the message
+// that was being written; but if that happens to a message twice it is dropped, and
+// counted: it may be larger than the peer takes, which ends each connection that it
+// comes by. What was written before is lost if the peer had not read it. And
 // subscriptions, which are state rather than messages, are sent again, all of
 // them, whatever the high-water mark. A Req whose peer is gone with the request
 // gets [ErrPeerLost]. Connections that peers made are theirs to make again: what

@@ -63,6 +63,8 @@ type Options struct {
 	// MaxMsgSize is the largest frame taken from a peer, in octets; a larger one
 	// ends its connection. Zero means 1 GiB, negative no limit. With all its
 	// frames a message may have twice that, at least 64 MiB and at most 4 GiB.
+	// What this side sends is not limited by it: what becomes of a message that a
+	// peer does not take is under "What is guaranteed" in the package's comment.
 	MaxMsgSize int64
 
 	// ConnectTimeout is how long one attempt to connect may take. Zero leaves it

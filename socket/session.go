@@ -99,7 +99,9 @@ type writing struct {
 	bursting     atomic.Bool // the sender sends in bursts: it flushes by the batch
 	unflushed    int         // octets since, by the sender; under the host's sendMu
 	urgent       atomic.Bool // the sender waits for the reactor
-	shippedEver  uint64      // octets of messages written
+	shippedEver  uint64      // octets of messages written, and not made to wait again
+	brokeAt      uint64      // 1 + shippedEver when the connection last broke inside a message; else 0
+	gaveUp       int         // octets of a message just dropped, as that was the second time
 	burstFrom    uint64      // shippedEver when the burst began
 	seenProgress uint64      // shippedEver and what waited when the reactor last looked
 	seenWritten  uint64      // messages there had been then
@@ -153,7 +155,7 @@ func (c *session) newPipe() *pipe {
 	o := &c.host.opts
 	in, out := new(lane), new(lane)
 	p := newPipe(c.host, in, out)
-	p.link = c
+	p.link, c.brokeAt = c, 0
 	if c.dial != nil {
 		p.given = c.dial.given
 	}
@@ -352,7 +354,8 @@ func (c *session) finish(now time.Time) {
 		c.fd = reactor.NoFD
 	}
 	c.rewind()
-	c.control, c.cut = c.control[:0], false
+	gaveUp := c.gaveUp
+	c.control, c.cut, c.gaveUp = c.control[:0], false, 0
 	c.busy.Store(false)
 	c.queued.Store(false)
 	c.wr.Unlock()
@@ -366,6 +369,9 @@ func (c *session) finish(now time.Time) {
 	err := c.err
 	var broke *zmtp.ProtocolError
 	wasUp := c.p != nil && c.p.up
+	if gaveUp > 0 {
+		c.host.gaveUp(now, c, gaveUp)
+	}
 	c.host.disconnected(c, err)
 	if c.from != nil {
 		c.from.lost(now, c.address(), err)

@@ -170,7 +170,8 @@ func (c *session) rewind() {
 	if c.p == nil || !c.cut {
 		return
 	}
-	done := c.p.out.stream.Interrupted()
+	l := c.p.out
+	done := l.stream.Interrupted()
 	start := 0
 	for start < len(done) {
 		n := cutMessage(done[start:])
@@ -179,7 +180,25 @@ func (c *session) rewind() {
 		}
 		start += n
 	}
-	c.p.out.stream.Rewind(len(done) - start)
+	written := len(done) - start
+	if written == 0 {
+		return
+	}
+	l.stream.Rewind(written)
+	c.shippedEver -= uint64(written)
+	if c.brokeAt != c.shippedEver+1 {
+		c.brokeAt = c.shippedEver + 1
+		return
+	}
+	// It may be larger than the peer takes, and then everything behind it would
+	// wait for ever. libzmq drops what it has begun to write the first time.
+	octets, _ := l.stream.Peek()
+	size := messageSize(octets)
+	l.stream.Shipped(size)
+	l.credit()
+	c.shippedEver += uint64(size)
+	c.p.drop()
+	c.gaveUp = size
 }
 
 // flush does the duty to flush on the reactor.

@@ -82,6 +82,7 @@ type Socket struct {
 	events    eventHub
 	trouble   atomic.Pointer[trouble] // the last there was
 	namesakes complaint               // of peers whose routing id is another's
+	giveUps   complaint               // of messages that are not sent a third time
 }
 
 // maxDirty is to how many peers one call may write by itself. Beyond it the

@@ -18,7 +18,7 @@ type PeerStats struct {
 	Up       bool              // its handshake is done
 	Sent     uint64            // queued towards it
 	Received uint64            // taken by Recv, or a little ahead of it
-	Dropped  uint64            // not sent for want of room
+	Dropped  uint64            // not sent for want of room, or because the peer's connection broke at it twice
 	Queued   int               // of Sent, not written out yet
 
 	Subscriptions int // topics it is subscribed to, at a PUB or XPUB
