@@ -1,6 +1,7 @@
 package ring
 
 import (
+	"runtime"
 	"sync"
 	"testing"
 )
@@ -300,7 +301,7 @@ func BenchmarkInbox(b *testing.B) {
 					return
 				default:
 					take()
-					yield()
+					runtime.Gosched()
 				}
 			}
 		}()

@@ -3,10 +3,12 @@ package ring
 import (
 	"bytes"
 	"encoding/binary"
+	"math/rand/v2"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // noLeak fails the test if it ends with more Bufs alive than it began with.
@@ -93,8 +95,20 @@ func appendMessages(s *Stream, number uint64, messages int) {
 	s.Append(buf, buf.Data[:n], messages)
 }
 
-// yield lets the other side of a queue run.
-func yield() { runtime.Gosched() }
+// yield lets the other side of a queue run. Now and then it sleeps: who does no
+// more than yield to its own process keeps the processor, and on a busy machine
+// the other side, on a thread of its own, then waits for the end of a time slice,
+// at every message.
+func yield() {
+	if rand.IntN(100) == 0 { // not counted: a count that both sides keep would order them
+		nap()
+		return
+	}
+	runtime.Gosched()
+}
+
+// nap gives up the processor.
+func nap() { <-time.After(time.Microsecond) }
 
 // lockstep runs two goroutines that call act at the same moment, round after
 // round, as nearly as two processors can. Before each round it calls prepare,
@@ -104,7 +118,10 @@ func lockstep(t *testing.T, rounds int64, prepare func(), act func(me int), judg
 	var round, done atomic.Int64
 	spin := func(until func() bool) {
 		for i := 1; !until(); i++ {
-			if i%1000 == 0 {
+			switch {
+			case i%10_000 == 0:
+				nap() // who is waited for is not even running
+			case i%1000 == 0:
 				yield() // there may be one processor only
 			}
 		}
