@@ -275,6 +275,9 @@ func TestSandboxed(t *testing.T) {
 		return // not called by TestSandbox
 	}
 	s.enter(t)
+	if s.backend == "io_uring" {
+		teardownLimit = patience // what the groups before had locked is there again, in the end
+	}
 	readWord("/proc/self/status") // opening a first file makes Go's own poller, whose descriptors stay
 	t.Run("auto", func(t *testing.T) {
 		h := newRig(t, &Config{Reactors: s.count}, TCP)

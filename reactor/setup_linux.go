@@ -120,8 +120,12 @@ func (r *kernelRing) check(can uringFeatures) error {
 var ringSizes = []struct{ entries, completions uint32 }{{128, 1024}, {32, 128}}
 
 // teardownLimit is how long we wait for the kernel to take back the memory of
-// rings that were closed, which it does behind our back.
-const teardownLimit = 200 * time.Millisecond
+// rings that were closed, which it does behind our back. A variable for a test,
+// which must not fail because the machine is busy.
+var teardownLimit = 200 * time.Millisecond
+
+// teardownLook is how often we look whether it has.
+const teardownLook = 10 * time.Millisecond
 
 // openRings opens the largest ring that there is memory for, and that limit
 // operations in flight have use for, with its buffer ring if can has those.
@@ -130,7 +134,7 @@ func openRings(can uringFeatures, limit int) (r *kernelRing, b *bufRing, err err
 	if limit <= minSlots {
 		sizes = sizes[len(sizes)-1:]
 	}
-	for end := time.Now().Add(teardownLimit); ; time.Sleep(teardownLimit / 20) {
+	for end := time.Now().Add(teardownLimit); ; time.Sleep(teardownLook) {
 		for _, size := range sizes {
 			r, b, err = openRingPair(can, size.entries, size.completions)
 			if !errors.Is(err, unix.ENOMEM) {
