@@ -13,10 +13,11 @@ import (
 )
 
 // How often peers are pinged in these tests, and after how much silence they
-// count as lost: long enough for a machine that has other things to do.
+// count as lost: long enough for a machine that has other things to do, so the
+// tests that wait for it do so at the same time.
 const (
 	beat    = 50 * time.Millisecond
-	silence = 700 * time.Millisecond
+	silence = 3 * time.Second
 )
 
 const zmqHeartbeatTTL = 76
@@ -91,7 +92,9 @@ func TestPingsUnderLoad(t *testing.T) {
 // TestTheyAreSilent lets the network swallow everything: we must notice that
 // libzmq is not heard any more, and connect again.
 func TestTheyAreSilent(t *testing.T) {
+	t.Parallel()
 	eachBackend(t, func(t *testing.T, us *zeroring) {
+		t.Parallel()
 		near, far, tp := tapped(t, us, opts{heartbeat: beat, silence: silence, quick: true}, opts{heartbeat: beat, silence: silence})
 		w := near.watch()
 		tp.freeze()
@@ -132,7 +135,9 @@ func TestTheirTTL(t *testing.T) {
 // TestTheyHang stops libzmq's process, as a debugger or an overloaded machine
 // does, and lets it go on.
 func TestTheyHang(t *testing.T) {
+	t.Parallel()
 	eachBackend(t, func(t *testing.T, us *zeroring) {
+		t.Parallel()
 		child := startC(t)
 		far := child.socket(t, "DEALER", opts{quick: true})
 		near := us.open(t, "DEALER", opts{heartbeat: beat, silence: silence}).(*ourSock)
