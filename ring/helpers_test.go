@@ -117,12 +117,13 @@ func lockstep(t *testing.T, rounds int64, prepare func(), act func(me int), judg
 	t.Helper()
 	var round, done atomic.Int64
 	spin := func(until func() bool) {
-		for i := 1; !until(); i++ {
+		for i, from := 1, time.Now(); !until(); i++ {
 			switch {
-			case i%10_000 == 0:
+			case i%100 != 0:
+			case time.Since(from) > 50*time.Microsecond:
 				nap() // who is waited for is not even running
-			case i%1000 == 0:
-				yield() // there may be one processor only
+			default:
+				runtime.Gosched() // there may be one processor only
 			}
 		}
 	}
