@@ -72,6 +72,7 @@ var suite = []struct {
 	{"try and submit by turns, reading", testTryReading},
 	{"try and submit by turns, writing", testTryWriting},
 	{"read in one place and write in another", testDuplex},
+	{"talk both ways, by dice", testTalkers},
 	{"close the group during everything", testCloseDuring},
 	{"descriptors are used again", testReuse},
 	{"handlers run one at a time", testSerial},
