@@ -284,8 +284,12 @@ func TestEpollAccepts(t *testing.T) {
 	}
 }
 
-// TestEpollOutOfDescriptors opens a driver when there is none left for it.
-func TestEpollOutOfDescriptors(t *testing.T) {
+// TestOpenOutOfDescriptors opens drivers when there is nothing left for them.
+func TestOpenOutOfDescriptors(t *testing.T) {
+	opens := map[string]func(*Config) (driver, error){"epoll": newEpollDriver}
+	if probeOnce().err == nil {
+		opens["uring"] = newUringDriver
+	}
 	leaks := watchLeaks(t)
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -296,18 +300,20 @@ func TestEpollOutOfDescriptors(t *testing.T) {
 		t.Fatal(err)
 	}
 	unix.Close(next)
-	for room := range 2 { // not even the epoll instance; no eventfd
-		few := limit
-		few.Cur = uint64(next + room)
-		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &few); err != nil {
-			t.Fatal(err)
-		}
-		d, err := newEpollDriver(&Config{})
-		if e := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); e != nil {
-			t.Fatal(e)
-		}
-		if d != nil || !errors.Is(err, syscall.EMFILE) {
-			t.Errorf("with room for %d: %v, %v; want EMFILE", room, d, err)
+	for name, open := range opens {
+		for room := range 2 { // not even the first; no second, which is an eventfd or a ring
+			few := limit
+			few.Cur = uint64(next + room)
+			if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &few); err != nil {
+				t.Fatal(err)
+			}
+			d, err := open(&Config{})
+			if e := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); e != nil {
+				t.Fatal(e)
+			}
+			if d != nil || !errors.Is(err, syscall.EMFILE) {
+				t.Errorf("%s with room for %d: %v, %v; want EMFILE", name, room, d, err)
+			}
 		}
 	}
 	leaks()

@@ -51,6 +51,43 @@ func TestConfigSpin(t *testing.T) {
 	}
 }
 
+// What a Config leaves open, and what each reactor makes of it.
+func TestConfigDefaults(t *testing.T) {
+	for ask, want := range map[int]int{0: DefaultMaxOps, 1: 1, DefaultMaxOps: DefaultMaxOps} {
+		if got := (&Config{MaxOps: ask}).maxOps(); got != want {
+			t.Errorf("MaxOps %d: %d, want %d", ask, got, want)
+		}
+	}
+	two := Config{CPUs: []int{3, 5}}
+	for i, want := range []int{3, 5, 3, 5, 3} {
+		if got := two.affinity(i); len(got) != 1 || got[0] != want {
+			t.Errorf("reactor %d runs on %v, want %d", i, got, want)
+		}
+	}
+	if got := (&Config{}).affinity(4); got != nil {
+		t.Errorf("without CPUs a reactor runs on %v", got)
+	}
+	for want, cfg := range map[int]*Config{
+		1:                            {Network: NewNetwork(1, Faults{})},
+		2:                            {Network: NewNetwork(1, Faults{}), Reactors: 2},
+		runtime.GOMAXPROCS(0) + 1000: nil,
+	} {
+		g, err := NewGroup(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cfg == nil {
+			want -= 1000
+		}
+		if got := len(g.Reactors()); got != want {
+			t.Errorf("%+v: %d reactors, want %d", cfg, got, want)
+		}
+		if err := g.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestHome(t *testing.T) {
 	g, err := NewGroup(&Config{Network: NewNetwork(1, Faults{}), Reactors: 3})
 	if err != nil {

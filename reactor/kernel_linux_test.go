@@ -237,6 +237,35 @@ func TestBadDescriptors(t *testing.T) {
 	})
 }
 
+// TestAcceptOnOthers accepts on sockets that do not listen. That fails, and is
+// forgotten: what a connected one is there for works before and after.
+func TestAcceptOnOthers(t *testing.T) {
+	onKernels(t, TCP, func(t *testing.T, h *rig) {
+		near, far := h.pair()
+		for _, fd := range []FD{h.socket(tcpAddr("127.0.0.1:1"), nil), near} {
+			for range 2 {
+				accept := h.call(OpAccept, fd)
+				if fd == near {
+					h.write(far, "to be read") // or epoll has nothing to report
+				}
+				h.submit(accept)
+				accept.fails(syscall.EINVAL)
+				accept.idle()
+				if fd == near {
+					if got := h.readAll(near, 10); got != "to be read" {
+						t.Errorf("got %q", got)
+					}
+				}
+			}
+		}
+		recv := h.recv(near)
+		h.submit(recv)
+		recv.idle()
+		h.write(far, "and more")
+		recv.want(8)
+	})
+}
+
 // manyConns is how many connections TestManyConnections holds. Each end takes a
 // descriptor, so the other ends are other processes'.
 const (

@@ -96,6 +96,7 @@ func TestTrialFails(t *testing.T) {
 		want  string
 	}{
 		"no slots": {func(t *trial) { t.d.table.limit = 0 }, "no buffer space"},
+		"one slot": {func(t *trial) { t.d.table.limit = 1 }, "connect: no buffer space"},
 		"no time":  {func(t *trial) { t.limit = t.d.now() }, errSilent.Error()},
 		"late accept": {func(t *trial) {
 			late, _ := unix.Eventfd(0, unix.EFD_CLOEXEC) // stands for a connection
@@ -180,6 +181,47 @@ func TestBackendVariable(t *testing.T) {
 	t.Setenv(backendVariable, "select")
 	if _, err := NewGroup(&Config{Reactors: 1}); err == nil {
 		t.Error("a driver that does not exist was found")
+	}
+}
+
+// Only who left the choice to us, and was given io_uring, is given epoll instead.
+func TestFallBack(t *testing.T) {
+	short := os.NewSyscallError("io_uring_setup", unix.ENOMEM)
+	for _, c := range []struct {
+		kind   Kind
+		env    string
+		failed string
+		want   string
+	}{
+		{Auto, "", "io_uring", "epoll"},
+		{Auto, "auto", "io_uring", "epoll"},
+		{Auto, "uring", "io_uring", ""},
+		{Uring, "", "io_uring", ""},
+		{Auto, "", "epoll", ""},
+		{Auto, "", "sim", ""},
+		{Epoll, "", "epoll", ""},
+	} {
+		t.Setenv(backendVariable, c.env)
+		b, open := fallBack(&Config{Backend: c.kind, MaxOps: 7}, Backend{Name: c.failed}, short)
+		if b.Name != c.want || (open == nil) != (c.want == "") {
+			t.Errorf("Backend %d, %s=%q, %s failed: fell back on %+v", c.kind, backendVariable, c.env, c.failed, b)
+		}
+		if open == nil {
+			continue
+		}
+		if !strings.Contains(b.Reason, short.Error()) {
+			t.Errorf("the reason is %q and not %v", b.Reason, short)
+		}
+		d, err := open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e, ok := d.(*epollDriver); !ok || e.table.limit != 7 {
+			t.Errorf("got a %T, whose limit is %d", d, d.ops().limit)
+		}
+		if err := d.close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

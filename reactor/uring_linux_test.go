@@ -608,6 +608,28 @@ func TestUringConnectGoesOn(t *testing.T) {
 	})
 }
 
+// A connect to what cannot be an address fails, and what an operation before it
+// left in its SQE does not go out again.
+func TestUringBadConnect(t *testing.T) {
+	onVariants(t, func(t *testing.T, u *uringRig) {
+		a, b := u.socketPair()
+		sent := make([]byte, u.ring.entries())
+		for i := range sent { // so that each SQE was one that sends
+			fillPattern(sent[i:i+1], i)
+			u.want(u.start(Op{Kind: OpSend, FD: a, Bufs: [][]byte{sent[i : i+1]}}), 1)
+		}
+		u.received(u.start(Op{Kind: OpRecv, FD: b}), sent)
+		dial := Op{Kind: OpConnect, FD: a, Addr: Addr{Network: Unix, Path: strings.Repeat("p", maxUnixPath+1)}}
+		for range sent {
+			u.want(u.start(dial), errnoResult(unix.ENAMETOOLONG))
+			u.look()
+		}
+		if n, err := u.tryRead(b, sent); err != ErrAgain {
+			t.Errorf("%d octets were sent again, %v", n, err)
+		}
+	})
+}
+
 // An accept that finds no descriptor says so, rests, and goes on by itself.
 func TestUringAcceptExhausted(t *testing.T) {
 	onVariants(t, func(t *testing.T, u *uringRig) {
@@ -690,6 +712,167 @@ func TestUringLateCQE(t *testing.T) {
 		u.write(a, []byte("for the second"))
 		u.received(second, []byte("for the second"))
 	})
+}
+
+// What rests is found again by its token: neither an accept that was cancelled
+// meanwhile goes on, nor the operation that has its slot now.
+func TestUringRestsAndIsCancelled(t *testing.T) {
+	onVariants(t, func(t *testing.T, u *uringRig) {
+		listener, _ := u.listening()
+		rest := func() (accept *Op) {
+			accept = &Op{Kind: OpAccept, FD: listener}
+			u.adopt(accept)
+			u.done = u.result(accept, uring.CQEvent{Res: errnoResult(unix.EMFILE)}, u.done)
+			if c := u.next(accept); !c.more {
+				t.Fatalf("%+v: not to go on", c)
+			}
+			return accept
+		}
+		a, b := u.socketPair()
+		first := rest()
+		u.cancel(first)
+		u.want(first, canceled)
+		tenant := u.start(Op{Kind: OpRecv, FD: b})
+		if tenant.token.slot() != first.token.slot() {
+			t.Fatal("the slot has another tenant")
+		}
+		second := rest()
+		u.cancel(second) // its completion waits: it has its slot still
+		u.look()
+		u.want(second, canceled)
+		staged := u.staged
+		if u.restart(u.resume.Add(-1)); len(u.paused) != 2 || u.staged != staged {
+			t.Errorf("before its time: %d rest and %d were staged", len(u.paused), u.staged-staged)
+		}
+		if u.restart(u.resume); len(u.paused) != 0 || u.staged != staged {
+			t.Errorf("after its time: %d rest and %d were staged", len(u.paused), u.staged-staged)
+		}
+		third := rest()
+		u.cancel(third)
+		if u.restart(u.resume); u.staged != staged {
+			t.Error("what is cancelled and not completed yet goes on")
+		}
+		u.want(third, canceled)
+		u.write(a, []byte("x"))
+		u.received(tenant, []byte("x"))
+	})
+}
+
+// What the bell's CQEs mean. A ring is heard once, and the bell is armed anew
+// unless the kernel goes on by itself; that the eventfd cannot be polled at all
+// ends a wait, for a trial to see.
+func TestUringHeard(t *testing.T) {
+	onVariants(t, func(t *testing.T, u *uringRig) {
+		for name, c := range map[string]struct {
+			cqe         uring.CQEvent
+			woken       bool
+			armed, deaf int
+		}{
+			"rung, once":        {uring.CQEvent{Res: unix.POLLIN}, true, 1, 0},
+			"rung, goes on":     {uring.CQEvent{Res: unix.POLLIN, Flags: cqeMore}, true, 0, 0},
+			"its thread exited": {uring.CQEvent{Res: canceled}, true, 1, 0},
+			"not to be polled":  {uring.CQEvent{Res: errnoResult(unix.EINVAL)}, false, 0, int(errnoResult(unix.EINVAL))},
+		} {
+			u.woken, u.deaf = false, 0
+			staged := u.staged
+			u.heard(c.cqe)
+			if u.woken != c.woken || u.staged-staged != c.armed || int(u.deaf) != c.deaf {
+				t.Errorf("%s: woken %v, armed %d times, deaf %d", name, u.woken, u.staged-staged, u.deaf)
+			}
+		}
+		u.deaf = errnoResult(unix.EINVAL)
+		u.wait(u.now(), time.Time{}, nil) // returns
+		u.deaf = 0
+	})
+}
+
+// The kernel's timeout is armed only if nothing is armed that ends the wait in
+// time, and moved if it is armed for later. What rests counts as well.
+func TestUringArmTimer(t *testing.T) {
+	onVariants(t, func(t *testing.T, u *uringRig) {
+		now := u.now()
+		listener := Op{Kind: OpAccept, FD: NoFD}
+		for _, c := range []struct {
+			what  string
+			armed time.Duration // 0: not
+			rests time.Duration // 0: nothing
+			until time.Duration // 0: for ever
+			want  time.Duration // 0: nothing is staged
+		}{
+			{"for ever", 0, 0, 0, 0},
+			{"for ever, and armed", 5, 0, 0, 0},
+			{"not armed", 0, 0, 7, 7},
+			{"armed for earlier", 5, 0, 7, 0},
+			{"armed for then", 7, 0, 7, 0},
+			{"armed for later", 9, 0, 7, 7},
+			{"for ever, and one rests", 0, 6, 0, 6},
+			{"one rests for longer", 0, 8, 7, 7},
+			{"one rests for less", 0, 6, 7, 6},
+			{"armed for what rests", 6, 6, 7, 0},
+			{"armed for later than what rests", 9, 6, 7, 6},
+		} {
+			at := func(d time.Duration) time.Time { return now.Add(d * time.Hour) }
+			if u.timer.armed, u.paused = c.armed != 0, nil; u.timer.armed {
+				u.timer.set(at(c.armed))
+			}
+			if c.rests != 0 {
+				u.paused, u.resume = append(u.paused, listener.token), at(c.rests)
+			}
+			until := time.Time{}
+			if c.until != 0 {
+				until = at(c.until)
+			}
+			staged := u.staged
+			u.armTimer(until)
+			switch {
+			case c.want == 0 && u.staged != staged:
+				t.Errorf("%s: armed for %v", c.what, u.timer.deadline.Sub(now))
+			case c.want != 0 && (u.staged != staged+1 || !u.timer.armed || !u.timer.deadline.Equal(at(c.want))):
+				t.Errorf("%s: %d staged, armed for %v, want %v", c.what, u.staged-staged, u.timer.deadline.Sub(now), c.want*time.Hour)
+			}
+		}
+		u.paused = nil
+	})
+}
+
+// Deadlines in the kernel's terms.
+func TestKernelTimeout(t *testing.T) {
+	k := kernelTimeout{origin: simEpoch, mono: int64(5*time.Second) + 1}
+	for after, want := range map[time.Duration]timespec{
+		0:                       {5, 1},
+		1500 * time.Millisecond: {6, 500_000_001},
+		time.Second - 2:         {5, 999_999_999},
+		time.Second - 1:         {6, 0},
+		-5*time.Second - 1:      {0, 0},
+		-time.Hour:              {0, 0}, // the kernel takes no negative time
+	} {
+		k.armed = false
+		if k.set(simEpoch.Add(after)); k.at != want || !k.armed || !k.deadline.Equal(simEpoch.Add(after)) {
+			t.Errorf("%v after the origin is %+v, want %+v", after, k.at, want)
+		}
+	}
+	var now kernelTimeout
+	if err := now.start(); err != nil || now.mono <= 0 || time.Since(now.origin) > time.Hour {
+		t.Errorf("%+v, %v", now, err)
+	}
+}
+
+// Of what io_uring_enter may fail with, only what will pass is borne.
+func TestCheckEnter(t *testing.T) {
+	for err, bears := range map[error]bool{
+		nil: true, unix.EINTR: true, unix.EAGAIN: true, unix.EBUSY: true,
+		unix.EPERM: false, unix.ENOSYS: false, unix.EBADF: false,
+	} {
+		func() {
+			defer func() {
+				says := recover()
+				if (says == nil) != bears || says != nil && !strings.Contains(says.(string), err.Error()) {
+					t.Errorf("%v: %v", err, says)
+				}
+			}()
+			checkEnter(err)
+		}()
+	}
 }
 
 // More slices than MaxGather: those beyond are left for the next time.
