@@ -128,7 +128,7 @@ type childError struct{ name, detail string }
 func (e *childError) Error() string { return e.name + ": " + e.detail }
 
 func (c *child) answer() (string, error) {
-	c.out.SetReadDeadline(time.Now().Add(3 * patience))
+	c.out.SetReadDeadline(time.Now().Add(15 * patience)) // a child limits its waits itself, message by message
 	line, err := c.lines.ReadString('\n')
 	if err != nil {
 		return "", fmt.Errorf("the child does not answer: %w; it said: %q", err, c.stderr(err))

@@ -199,19 +199,27 @@ func (s *ourSock) poll(wait time.Duration) ([]got, bool) {
 	return gotsOf(m), true
 }
 
-// begin runs f in the background, for at most a while.
-func (s *ourSock) begin(what string, f func(ctx context.Context) error) *call {
-	ctx, cancel := context.WithTimeout(s.t.Context(), 3*patience)
+// begin runs f in the background. f says of each message that it got further, and
+// its context ends when it has not for a while: how long it takes in all depends
+// on what else the machine does.
+func (s *ourSock) begin(what string, f func(ctx context.Context, further func()) error) *call {
+	ctx, cancel := context.WithCancel(s.t.Context())
+	limit := time.AfterFunc(patience, cancel)
 	result := make(chan error, 1)
 	go func() {
 		defer cancel()
-		result <- f(ctx)
+		defer limit.Stop()
+		err := f(ctx, func() { limit.Reset(patience) })
+		if err != nil && ctx.Err() != nil {
+			err = fmt.Errorf("%w, after %v without a message", err, patience)
+		}
+		result <- err
 	}()
 	return &call{s.t, "zeroring " + what, func() error { return <-result }}
 }
 
 func (s *ourSock) stream(sh shape, prefix ...part) *call {
-	return s.begin(fmt.Sprintf("stream %v", sh), func(ctx context.Context) error {
+	return s.begin(fmt.Sprintf("stream %v", sh), func(ctx context.Context, further func()) error {
 		frames := octetsOf(prefix)
 		var body [][]byte
 		for i := range sh.count {
@@ -219,6 +227,7 @@ func (s *ourSock) stream(sh shape, prefix ...part) *call {
 			if err := s.SendParts(ctx, append(frames, body...)...); err != nil {
 				return fmt.Errorf("message %d: %w", i, err)
 			}
+			further()
 		}
 		return nil
 	})
@@ -239,7 +248,7 @@ func (sh shape) check(want [][]byte, m *socket.Message, i, skip int) ([][]byte, 
 }
 
 func (s *ourSock) drain(sh shape, skip int) *call {
-	return s.begin(fmt.Sprintf("drain %v", sh), func(ctx context.Context) error {
+	return s.begin(fmt.Sprintf("drain %v", sh), func(ctx context.Context, further func()) error {
 		var want [][]byte
 		batch := make([]*socket.Message, 64)
 		for i := 0; i < sh.count; {
@@ -247,6 +256,7 @@ func (s *ourSock) drain(sh shape, skip int) *call {
 			if err != nil {
 				return fmt.Errorf("received %d: %w", i, err)
 			}
+			further()
 			for _, m := range batch[:n] {
 				if want, err = sh.check(want, m, i, skip); err != nil {
 					return err
@@ -260,7 +270,7 @@ func (s *ourSock) drain(sh shape, skip int) *call {
 }
 
 func (s *ourSock) ask(sh shape, skip, window int, prefix ...part) *call {
-	return s.begin(fmt.Sprintf("ask %v", sh), func(ctx context.Context) error {
+	return s.begin(fmt.Sprintf("ask %v", sh), func(ctx context.Context, further func()) error {
 		frames := octetsOf(prefix)
 		var body, want [][]byte
 		sent := 0
@@ -275,6 +285,7 @@ func (s *ourSock) ask(sh shape, skip, window int, prefix ...part) *call {
 			if err != nil {
 				return fmt.Errorf("answer %d: %w", i, err)
 			}
+			further()
 			if want, err = sh.check(want, m, i, skip); err != nil {
 				return err
 			}
@@ -285,7 +296,7 @@ func (s *ourSock) ask(sh shape, skip, window int, prefix ...part) *call {
 }
 
 func (s *ourSock) echo(count int) *call {
-	return s.begin(fmt.Sprintf("echo %d", count), func(ctx context.Context) error {
+	return s.begin(fmt.Sprintf("echo %d", count), func(ctx context.Context, further func()) error {
 		for i := range count {
 			m, err := s.Recv(ctx)
 			if err == nil {
@@ -294,6 +305,7 @@ func (s *ourSock) echo(count int) *call {
 			if err != nil {
 				return fmt.Errorf("echoed %d: %w", i, err)
 			}
+			further()
 		}
 		return nil
 	})

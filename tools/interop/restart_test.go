@@ -244,7 +244,7 @@ const floodSize = 5000
 // flood sends numbered messages until what it returns is called.
 func (s *ourSock) flood() (stop func()) {
 	ctx, cancel := context.WithCancel(s.t.Context())
-	c := s.begin("flood", func(context.Context) error {
+	c := s.begin("flood", func(context.Context, func()) error {
 		body := make([]byte, floodSize)
 		for seq := uint64(1); ; seq++ {
 			fillBody(body, seq, 1)
