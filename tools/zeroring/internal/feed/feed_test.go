@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -14,6 +15,9 @@ import (
 
 	"github.com/zeroring/zeroring/tools/itch"
 )
+
+// patience is how long a test waits for what must happen soon.
+const patience = 20 * time.Second
 
 // ample is longer than any run here takes: they end with their input.
 const ample = 10 * time.Minute
@@ -111,11 +115,10 @@ func TestMiddleOfADay(t *testing.T) {
 func settled(t *testing.T, before int) {
 	t.Helper()
 	const kept = 4 // the worker pool that name resolution shares, once made
-	for range 1_000_000 {
+	for limit := time.Now().Add(patience); time.Now().Before(limit); <-time.After(time.Millisecond) {
 		if runtime.NumGoroutine() <= before+kept {
 			return
 		}
-		runtime.Gosched()
 	}
 	t.Errorf("%d goroutines are left of %d", runtime.NumGoroutine()-before, before)
 }
@@ -186,13 +189,14 @@ func TestSymbols(t *testing.T) {
 	}
 }
 
-// Time ends a run whose input has no end.
+// Time ends a run whose input has no end. It may be over before the machine finds
+// time for a first message.
 func TestDurationEndsTheRun(t *testing.T) {
 	cfg := smallDay
 	cfg.Rate, cfg.Laps, cfg.Duration = "20k/s", 0, 50*time.Millisecond
 	cfg.Transport, cfg.Subscribers, cfg.HWM = "inproc", 2, 100_000
 	p := runJSON(t, &cfg).Phases[0]
-	if p.Seconds < 0.05 || p.Dropped != 0 || p.Late.Max == 0 {
+	if p.Seconds < 0.05 || p.Dropped != 0 || p.Published > 0 && p.Late.Max == 0 {
 		t.Errorf("%+v", p)
 	}
 }
@@ -207,7 +211,8 @@ func TestInterrupt(t *testing.T) {
 		cancel() // at the first line
 		return out.Write(b)
 	})})
-	if got := out.String(); err != nil || !strings.Contains(got, "paced 1s: ") || !strings.HasSuffix(got, "\ninterrupted\n") {
+	// The line of the first second may come a little later.
+	if got := out.String(); err != nil || !regexp.MustCompile(`(?m)^paced \d+s: `).MatchString(got) || !strings.HasSuffix(got, "\ninterrupted\n") {
 		t.Errorf("%v after\n%s", err, got)
 	}
 
