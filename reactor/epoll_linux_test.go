@@ -284,6 +284,55 @@ func TestEpollAccepts(t *testing.T) {
 	}
 }
 
+// TestEpollMisuse does what drivers forbid. It crashes at once: a second receive
+// would take the place of the first, which would never complete.
+func TestEpollMisuse(t *testing.T) {
+	opened, err := newEpollDriver(&Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := opened.(*epollDriver)
+	defer d.close()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(pair[1])
+	defer d.closeFD(FD(pair[0]))
+	for { // until a send waits
+		if _, err := d.tryWrite(FD(pair[0]), [][]byte{make([]byte, 1<<16)}); err == ErrAgain {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	recv, send := Op{Kind: OpRecv, FD: FD(pair[0])}, Op{Kind: OpSend, FD: FD(pair[0]), Bufs: [][]byte{{1}}}
+	d.submit(&recv)
+	d.submit(&send)
+	for what, op := range map[string]*Op{
+		"a second receive":           {Kind: OpRecv, FD: recv.FD},
+		"a receive beside an accept": {Kind: OpAccept, FD: recv.FD},
+		"a second send":              {Kind: OpSend, FD: recv.FD, Bufs: send.Bufs},
+		"a connect beside a send":    {Kind: OpConnect, FD: recv.FD},
+		"nothing":                    {FD: recv.FD},
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s is taken", what)
+				}
+			}()
+			d.submit(op)
+		}()
+		d.table.remove(op)
+	}
+	d.cancel(&recv)
+	d.cancel(&send)
+	if done := d.wait(time.Now(), time.Time{}, nil); len(done) != 2 || d.ops().live() != 0 {
+		t.Errorf("afterwards %+v completed", done)
+	}
+}
+
 // TestOpenOutOfDescriptors opens drivers when there is nothing left for them.
 func TestOpenOutOfDescriptors(t *testing.T) {
 	opens := map[string]func(*Config) (driver, error){"epoll": newEpollDriver}

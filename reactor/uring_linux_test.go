@@ -952,6 +952,19 @@ func TestUringEager(t *testing.T) {
 				t.Errorf("after %d octets into %d: eager is %v", n, len(own.Data), !full)
 			}
 		}
+		// Kernels before Linux 5.19 do not say that something is left. That it
+		// filled the room there was says so too.
+		for _, off := range []int{0, 12} {
+			for _, n := range []int{len(own.Data) - off, len(own.Data) - off - 1} {
+				op := &Op{Kind: OpRecv, FD: b, Buf: own, Off: off}
+				u.adopt(op)
+				u.done = u.result(op, uring.CQEvent{Res: int32(n)}, u.done)
+				u.want(op, int32(n))
+				if full := off+n == len(own.Data); u.isEager(b) != full {
+					t.Errorf("after %d octets into %d from %d on: eager is %v", n, len(own.Data), off, !full)
+				}
+			}
+		}
 	})
 }
 
