@@ -2,6 +2,7 @@ package reactor
 
 import (
 	"errors"
+	"net/netip"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -56,7 +57,9 @@ func TestEpollLosesInterest(t *testing.T) {
 				t.Errorf("a receive waits again, and known is %+v", k)
 			}
 			h.write(near, "three")
-			recv.want(5)
+			if recv.want(5); h.known(far).readable {
+				t.Error("after a short read something is believed to be left")
+			}
 		}
 		h.write(near, "two") // lost interest again
 		h.turns()
@@ -189,6 +192,10 @@ func TestEpollWait(t *testing.T) {
 	recv := Op{Kind: OpRecv, FD: FD(pair[0])}
 	d.submit(&recv)
 	for _, d.coarse = range []bool{false, true} {
+		now := time.Now()
+		if done = d.wait(now, now.Add(-time.Hour), done[:0]); len(done) != 0 { // does not block
+			t.Errorf("coarse %v: a wait into the past brought %v", d.coarse, done)
+		}
 		for _, pause := range []time.Duration{1, time.Millisecond / 2, 41 * time.Millisecond / 2} {
 			// A signal ends a wait early, rightly, but there are not that many.
 			until, waits := time.Now().Add(pause), 0
@@ -202,6 +209,17 @@ func TestEpollWait(t *testing.T) {
 			}
 		}
 	}
+	waits := 0 // without an end in sight
+	time.AfterFunc(20*time.Millisecond, func() { _, _ = d.tryWrite(FD(pair[1]), [][]byte{{1}}) })
+	for done = done[:0]; len(done) == 0; waits++ {
+		done = d.wait(time.Now(), time.Time{}, done)
+	}
+	if waits > 50 {
+		t.Errorf("it took %d waits for something to happen", waits)
+	}
+	recv.Buf.Release()
+	recv.Buf = nil
+	d.submit(&recv)
 	d.wake()
 	d.wake()
 	if done = d.wait(time.Now(), time.Time{}, done[:0]); len(done) != 0 {
@@ -282,6 +300,66 @@ func TestEpollAccepts(t *testing.T) {
 	if got := d.resume(now, time.Time{}); !got.IsZero() || len(d.stalls) != 0 {
 		t.Error("what was cancelled still rests")
 	}
+}
+
+// TestEpollHearsWhileConnecting: octets and the news that a connection is made
+// come as one event, before anybody receives. The edge is not lost.
+func TestEpollHearsWhileConnecting(t *testing.T) {
+	opened, err := newEpollDriver(&Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := opened.(*epollDriver)
+	defer d.close()
+	listener, at, err := d.listen(Addr{Network: TCP, IP: netip.MustParseAddrPort("127.0.0.1:0")}, &SockOpts{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.closeFD(listener)
+	fd, err := d.socket(at, &SockOpts{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.closeFD(fd)
+	var done []completion
+	complete := func(op *Op) completion {
+		t.Helper()
+		for limit := time.Now().Add(patience); len(done) == 0; {
+			if done = d.wait(time.Now(), limit, done); time.Now().After(limit) {
+				t.Fatalf("kind %d does not complete", op.Kind)
+			}
+		}
+		c := done[0]
+		if done = done[1:]; c.op != op {
+			t.Fatalf("%+v completed", c.op)
+		}
+		return c
+	}
+	connect := Op{Kind: OpConnect, FD: fd, Addr: at}
+	d.submit(&connect)
+	var far int
+	for far = -1; far < 0; { // until it is there
+		if n, _, err := unix.Accept4(int(listener), unix.SOCK_CLOEXEC); err == nil {
+			far = n
+		} else if err != unix.EAGAIN && err != unix.EINTR {
+			t.Fatal(err)
+		}
+	}
+	defer unix.Close(far)
+	if _, err := unix.Write(far, []byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	for !peek(fd) {
+	}
+	if c := complete(&connect); c.result != 0 {
+		t.Fatalf("connect: %+v", c)
+	}
+	recv := Op{Kind: OpRecv, FD: fd}
+	d.submit(&recv)
+	if c := complete(&recv); c.result != 5 {
+		t.Errorf("recv: %+v", c)
+	}
+	recv.Buf.Release()
 }
 
 // TestEpollMisuse does what drivers forbid. It crashes at once: a second receive
