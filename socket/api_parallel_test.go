@@ -294,17 +294,23 @@ func TestFanOut(t *testing.T) {
 			}
 		}
 		wg.Wait()
-		for ended := false; !ended; { // go on until the guests had theirs
+		until(t, "the guests had theirs", func() bool {
 			if err := pub.SendParts(patient(t), []byte("more")); err != nil {
 				t.Fatal(err)
 			}
-			select {
-			case <-done:
-				ended = true
-			default:
-			}
-		}
+			return isClosed(done)
+		})
 	})
+}
+
+// isClosed reports whether c is.
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 // TestBothWays: a pair of sockets is written and read at both ends at the same
