@@ -60,6 +60,9 @@ func onVariants(t *testing.T, test func(t *testing.T, u *uringRig)) {
 
 // TestConformanceVariants runs the suite on what other machines get.
 func TestConformanceVariants(t *testing.T) {
+	if !asked(Uring) {
+		return
+	}
 	needUring(t)
 	probed := probeOnce
 	defer func() { probeOnce = probed }()

@@ -2,15 +2,23 @@ package reactor
 
 import (
 	"os"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
 )
 
-// kernelWorlds are the drivers of this system.
-var kernelWorlds = []world{
+// kernelWorlds are the drivers of this system: both, unless the environment
+// asks for one, as make test does for each of them in turn.
+var kernelWorlds = slices.DeleteFunc([]world{
 	{"epoll", func() *Config { return &Config{Backend: Epoll} }},
 	{"uring", func() *Config { return &Config{Backend: Uring} }},
+}, func(w world) bool { return !asked(w.config().Backend) })
+
+// asked reports whether a kind of driver is to be tested.
+func asked(kind Kind) bool {
+	only, _, err := askedBackend(Auto, os.Getenv(backendVariable))
+	return err != nil || only == Auto || only == kind
 }
 
 func TestConformance(t *testing.T) {
