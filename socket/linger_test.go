@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 	"unsafe"
+
+	"github.com/zeroring/zeroring/reactor"
 )
 
 // steppedWall is t as somebody reads it who has set the wall clock forward, or
@@ -39,4 +41,53 @@ func TestLingerAndWallClock(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestLingerBeforeItIsTold: an attempt to connect that fails after Close has
+// begun, and before it says how long to linger, is not the last one.
+func TestLingerBeforeItIsTold(t *testing.T) {
+	x := newPorch(t, TypePull, reactor.Faults{})
+	if err := x.s.Unbind(x.ep); err != nil {
+		t.Fatal(err)
+	}
+	from, err := New(TypePush, &Options{Engine: x.s.engine, Linger: Off})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := from.Connect(x.ep); err != nil {
+		t.Fatal(err)
+	}
+	if err := from.TrySendBytes([]byte("last words")); err != nil {
+		t.Fatal(err)
+	}
+	refused := func() bool {
+		last := from.trouble.Swap(nil)
+		return last != nil
+	}
+	x.until("nobody is there", refused)
+	from.closed.Store(true) // where Close begins
+	x.until("nobody is there still", refused)
+	for len(from.pipes) > 0 && x.net.Step() && from.trouble.Load() == nil {
+		// until the next attempt, or the end
+	}
+	if from.live != 1 {
+		from.finish()
+		t.Fatal("it has given up, and dropped what was queued")
+	}
+	from.closed.Store(false)
+	if err := from.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := x.s.Bind(x.ep); err != nil {
+		t.Fatal(err)
+	}
+	var m *Message
+	x.until("the message arrives", func() bool {
+		m, err = x.s.TryRecv()
+		return err == nil
+	})
+	if got := string(m.Frame(0)); got != "last words" {
+		t.Errorf("received %q", got)
+	}
+	m.Release()
 }

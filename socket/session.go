@@ -378,7 +378,9 @@ func (c *session) finish(now time.Time) {
 	}
 	c.state = stateWaiting
 	switch {
-	case c.ending || c.dial == nil || c.host.closed.Load() && !c.lingering(now):
+	case c.ending || c.dial == nil || c.tasks.until.Load() != nil && !c.lingering(now):
+		// That a socket is closed does not mean it yet: Close first says so and
+		// then how long to linger.
 		c.over()
 	case fatal(err):
 		c.host.report("connection ended for good", err, c.peer)
