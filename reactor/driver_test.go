@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -383,8 +384,14 @@ func (h *rig) anywhere() Addr {
 	if h.transport == Unix {
 		return Addr{Network: Unix, Path: filepath.Join(h.t.TempDir(), "s")}
 	}
-	return Addr{Network: TCP, IP: netip.MustParseAddrPort("127.0.0.1:0")}
+	return loopback
 }
+
+// loopback is an address to listen on with a port that is free. It is this
+// process's own, so that nobody takes a port that is to be listened on again.
+var loopback = Addr{Network: TCP, IP: netip.AddrPortFrom(netip.AddrFrom4([4]byte{
+	127, 1 + byte(os.Getpid()>>16&0x7f), byte(os.Getpid() >> 8), byte(os.Getpid()),
+}), 0)}
 
 func (h *rig) listen(opts *SockOpts) (FD, Addr) {
 	h.t.Helper()

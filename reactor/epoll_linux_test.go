@@ -2,7 +2,6 @@ package reactor
 
 import (
 	"errors"
-	"net/netip"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -311,7 +310,7 @@ func TestEpollHearsWhileConnecting(t *testing.T) {
 	}
 	d := opened.(*epollDriver)
 	defer d.close()
-	listener, at, err := d.listen(Addr{Network: TCP, IP: netip.MustParseAddrPort("127.0.0.1:0")}, &SockOpts{})
+	listener, at, err := d.listen(loopback, &SockOpts{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -573,7 +573,7 @@ func TestSleepsAndWakes(t *testing.T) {
 // TestCloseFreesPort closes a group that accepts. The port must be free even
 // though nobody cancelled the accept.
 func TestCloseFreesPort(t *testing.T) {
-	at := tcpAddr("127.0.0.1:0")
+	at := loopback
 	for range 5 {
 		for _, w := range kernelWorlds {
 			if !available(t, w) {

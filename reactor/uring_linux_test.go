@@ -238,8 +238,6 @@ func fillPattern(b []byte, seed int) []byte {
 	return b
 }
 
-var loopback = Addr{Network: TCP, IP: netip.MustParseAddrPort("127.0.0.1:0")}
-
 // The driver's Bufs: right-sized if small, and every one of the ring comes back
 // into use, however often it goes round.
 func TestUringBuffers(t *testing.T) {

@@ -108,11 +108,14 @@ func need(t *testing.T, err error) {
 	}
 }
 
-// fresh returns an endpoint to bind to that nobody has used.
+// fresh returns an endpoint to bind to that nobody has used. Over tcp its address
+// is this process's own, so that nobody takes a port of it that is to be bound
+// again.
 func fresh(transport string) string {
 	switch transport {
 	case "tcp":
-		return "tcp://127.0.0.1:*"
+		pid := os.Getpid()
+		return fmt.Sprintf("tcp://127.%d.%d.%d:*", 1+pid>>16&0x7f, pid>>8&0xff, pid&0xff)
 	case "ipc":
 		return fmt.Sprintf("ipc://%s/%d", scratch, names.Add(1))
 	case "abstract":
