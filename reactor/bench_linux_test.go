@@ -11,11 +11,14 @@ import (
 func benchKernels(b *testing.B, bench func(b *testing.B, r *Reactor, near, far FD)) {
 	for _, w := range kernelWorlds {
 		b.Run(w.name, func(b *testing.B) {
+			if w.name == "uring" {
+				needUring(b)
+			}
 			cfg := w.config()
 			cfg.Reactors = 1
 			g, err := NewGroup(cfg)
 			if err != nil {
-				b.Skip(err)
+				b.Fatal(err)
 			}
 			defer g.Close()
 			pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)

@@ -114,7 +114,7 @@ func TestTrialFails(t *testing.T) {
 				t.Fatal(err)
 			}
 			if name == "mixed buffers" && d.bufs == nil {
-				t.Skip("no buffer ring")
+				lacking(t, "no buffer ring")
 			}
 			tr := newTrial(d)
 			c.spoil(tr)
@@ -292,7 +292,7 @@ func TestSandbox(t *testing.T) {
 				needUring(t)
 			}
 			if s.memlock != 0 && os.Getuid() != 0 {
-				t.Skip("only root can become a user of whom nothing else is counted")
+				lacking(t, "only root can become a user of whom nothing else is counted")
 			}
 			// The file's own path may not be reachable for another user.
 			cmd := exec.Command("/proc/self/exe", "-test.run=^TestSandboxed$", "-test.v")
