@@ -84,8 +84,8 @@
 // which none is allocated before it arrives), a message of twice that or 64 MiB,
 // whichever is more, or of a million frames, a command of 64 KiB, a handshake of
 // [Options.HandshakeTimeout] (30 s), a silence of [Options.HeartbeatTimeout]
-// (15 s), and 2^20 subscriptions or 256 MiB of them. Routing ids have up to 255 octets, inproc names
-// 256, and ipc paths 107.
+// (15 s), and 2^20 subscriptions or 256 MiB of them. Routing ids have up to 255
+// octets, inproc names 256, and ipc paths 107.
 //
 // # Limitations
 //

@@ -70,13 +70,14 @@ func (l *loans) undo(m *Message) {
 }
 
 // fill takes messages that p has seen ahead, at most limit and into slots from
-// start on. It stops at one that is not a single short frame: larger ones gain
+// start on. It stops at one that is not a single small frame: larger ones gain
 // nothing and hold memory. Under the receive lock, with nothing ahead.
 func (l *loans) fill(start, limit int, p *pipe) {
-	octets, buf := p.in.stream.Seen()
+	octets, _ := p.in.stream.Seen()
 	used, end := 0, start
 	for limit = min(start+limit, maxLoans); end < limit; end++ {
-		if _, n := smallFrame(octets[used:]); n == 0 {
+		body, n := smallFrame(octets[used:])
+		if n == 0 {
 			break
 		}
 		m := l.back(end)
@@ -84,7 +85,8 @@ func (l *loans) fill(start, limit int, p *pipe) {
 			break
 		}
 		m.lent++
-		used += m.take(octets[used:], buf)
+		m.takeSmall(octets[used:], body, n)
+		used += n
 	}
 	if end > start {
 		p.in.taken(used, end-start)

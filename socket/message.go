@@ -102,10 +102,7 @@ func (m *Message) Release() {
 	if m.released || m.lendable && m.back.Load() == m.lent {
 		panic("socket: Message released twice")
 	}
-	if m.foreign {
-		m.forget()
-	}
-	m.front, m.frames = messageHeadroom, m.frames[:messageHeadroom]
+	m.reset()
 	if m.lendable {
 		m.back.Store(m.lent) // the socket owns m from here on
 		return
@@ -155,6 +152,13 @@ func (m *Message) pushFront(frame []byte) {
 	m.frames[m.front] = frame
 }
 
+// takeSmall is take of what smallFrame found, into an empty m: most messages of
+// those that come by the million.
+func (m *Message) takeSmall(octets []byte, body, n int) {
+	copy(m.small[:n], octets[:n])
+	m.frames = append(m.frames, m.small[body:n:n])
+}
+
 // take decodes the message at the front of octets, which hold whole messages
 // in ZMTP framing and are part of buf, into m. It returns the octets used.
 func (m *Message) take(octets []byte, buf *ring.Buf) int {
@@ -162,9 +166,7 @@ func (m *Message) take(octets []byte, buf *ring.Buf) int {
 		m.reset()
 	}
 	if body, n := smallFrame(octets); n > 0 {
-		// Most messages of those that come by the million.
-		copy(m.small[:n], octets[:n])
-		m.frames = append(m.frames, m.small[body:n:n])
+		m.takeSmall(octets, body, n)
 		return n
 	}
 	n := messageSize(octets)

@@ -15,10 +15,9 @@ func (s *push) attach(p *pipe) {
 	discard(p)
 }
 
+func (s *push) detach(p *pipe)            { s.lb.remove(p) }
+func (s *push) writable(p *pipe)          { s.lb.activate(p) }
 func (s *push) straight() (out, in *pipe) { return s.lb.only(), nil }
-
-func (s *push) detach(p *pipe)   { s.lb.remove(p) }
-func (s *push) writable(p *pipe) { s.lb.activate(p) }
 
 // readable drops what a PULL should not have sent: "SHALL only send messages".
 func (s *push) readable(p *pipe) { discard(p) }
@@ -27,5 +26,4 @@ func (s *push) readable(p *pipe) { discard(p) }
 // queue."
 func (s *push) send(parts [][]byte) error { return s.lb.send(nil, parts) }
 func (s *push) canSend() bool             { return s.lb.room() }
-
-func (s *push) recv(*Message) error { return errPushReceives }
+func (s *push) recv(*Message) error       { return errPushReceives }
