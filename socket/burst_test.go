@@ -87,6 +87,18 @@ func join(t testing.TB, binds, connects *Socket) (*session, string) {
 	return c, endpoint
 }
 
+// onStreams runs f on each backend that may be tested here, with a PUSH that is
+// connected to a PULL, and the session of the former, which rests.
+func onStreams(t *testing.T, f func(t *testing.T, push, pull *Socket, c *session)) {
+	t.Helper()
+	onBackends(t, func(t *testing.T, e *Engine) {
+		pull := newSocket(t, e, TypePull, Options{})
+		push := newSocket(t, e, TypePush, Options{})
+		c, _ := join(t, pull, push)
+		f(t, push, pull, c)
+	})
+}
+
 // onReactor runs f on c's reactor, after everything that was posted before.
 func onReactor(t testing.TB, c *session, f func(now time.Time)) {
 	t.Helper()
@@ -183,10 +195,7 @@ func TestCloseHearsOfCallersFlush(t *testing.T) {
 // written everything by itself. The reactor, which was told of its hurry, may
 // not rest while the sender still leaves publishing to it.
 func TestBurstRestsOnlyWhenOver(t *testing.T) {
-	onBackends(t, func(t *testing.T, e *Engine) {
-		pull := newSocket(t, e, TypePull, Options{})
-		push := newSocket(t, e, TypePush, Options{})
-		c, _ := join(t, pull, push)
+	onStreams(t, func(t *testing.T, push, pull *Socket, c *session) {
 		burstOn(c)
 		onReactor(t, c, func(now time.Time) {
 			c.urgent.Store(true)
@@ -202,10 +211,7 @@ func TestBurstRestsOnlyWhenOver(t *testing.T) {
 // began gets to it now. It leaves the burst to the reactor: ending it takes the
 // sender's lock.
 func TestBurstEndsOnReactor(t *testing.T) {
-	onBackends(t, func(t *testing.T, e *Engine) {
-		pull := newSocket(t, e, TypePull, Options{})
-		push := newSocket(t, e, TypePush, Options{})
-		c, _ := join(t, pull, push)
+	onStreams(t, func(t *testing.T, push, pull *Socket, c *session) {
 		burstOn(c)
 		c.heard.Store(true)
 		c.flushFromCaller()
@@ -217,10 +223,7 @@ func TestBurstEndsOnReactor(t *testing.T) {
 // TestBurstSlowsDown: a sender that was fast, and now sends one message in the
 // time of a nap, does not have to fill a batch before the reactor writes.
 func TestBurstSlowsDown(t *testing.T) {
-	onBackends(t, func(t *testing.T, e *Engine) {
-		pull := newSocket(t, e, TypePull, Options{})
-		push := newSocket(t, e, TypePush, Options{})
-		c, _ := join(t, pull, push)
+	onStreams(t, func(t *testing.T, push, pull *Socket, c *session) {
 		burstOn(c)
 		var looked time.Time
 		onReactor(t, c, func(now time.Time) {

@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"runtime"
 	"testing"
 	"time"
 )
@@ -8,11 +9,7 @@ import (
 // TestSubscriberIsKilled: a publisher gives a subscriber up, for its too many
 // topics, while that is in Subscribe and holds its locks.
 func TestSubscriberIsKilled(t *testing.T) {
-	e, err := NewEngine(&EngineOptions{Logger: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer e.Close()
+	e := quietEngine(t)
 	pub := newSocket(t, e, TypePub, Options{})
 	sub := newSocket(t, e, TypeSub, Options{})
 	if _, err := pub.Bind("inproc://killed"); err != nil {
@@ -40,18 +37,14 @@ func TestSubscriberIsKilled(t *testing.T) {
 		if time.Now().After(limit) {
 			t.Fatalf("still there: %+v, %+v", pub.Stats(), sub.Stats())
 		}
-		<-time.After(time.Millisecond)
+		runtime.Gosched()
 	}
 }
 
 // TestPeerLeavesWhileMeeting: an inproc peer leaves after the other side was
 // told of it and before that has taken it in. Nothing of it stays.
 func TestPeerLeavesWhileMeeting(t *testing.T) {
-	e, err := NewEngine(&EngineOptions{Logger: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer e.Close()
+	e := quietEngine(t)
 	owner := newSocket(t, e, TypePull, Options{})
 	other := newSocket(t, e, TypePush, Options{})
 	near, far := other.inprocPair(owner)
@@ -67,19 +60,8 @@ func TestPeerLeavesWhileMeeting(t *testing.T) {
 // TestEmptiedPipeIsForgotten: a peer has left, its last message has been taken,
 // and the one who took it looks for more, for others who wait.
 func TestEmptiedPipeIsForgotten(t *testing.T) {
-	e, err := NewEngine(&EngineOptions{Logger: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer e.Close()
-	pull := newSocket(t, e, TypePull, Options{})
-	push := newSocket(t, e, TypePush, Options{})
-	if _, err := pull.Bind("inproc://emptied"); err != nil {
-		t.Fatal(err)
-	}
-	if err := push.Connect("inproc://emptied"); err != nil {
-		t.Fatal(err)
-	}
+	x := newTandem(t)
+	push, pull := x.push, x.pull
 	sendBody(t, push, "last")
 	if err := push.Close(); err != nil {
 		t.Fatal(err)

@@ -18,11 +18,7 @@ func steppedWall(t time.Time, seconds int64) time.Time {
 
 // TestLingerAndWallClock: whoever sets the clock makes no Close longer or shorter.
 func TestLingerAndWallClock(t *testing.T) {
-	e, err := NewEngine(&EngineOptions{Logger: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer e.Close()
+	e := quietEngine(t)
 	s, err := New(TypePush, &Options{Engine: e})
 	if err != nil {
 		t.Fatal(err)

@@ -5,11 +5,7 @@ import "testing"
 // newPairs returns two PAIRs that are connected over inproc.
 func newPairs(t *testing.T) (binds, connects *Socket) {
 	t.Helper()
-	e, err := NewEngine(&EngineOptions{Logger: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { e.Close() })
+	e := quietEngine(t)
 	binds, connects = newSocket(t, e, TypePair, Options{}), newSocket(t, e, TypePair, Options{})
 	if _, err := binds.Bind("inproc://pairs"); err != nil {
 		t.Fatal(err)

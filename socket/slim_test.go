@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"github.com/zeroring/zeroring/reactor"
 )
 
 // backlog lets messages pile up in front of a writer that does not get to them,
@@ -36,10 +38,7 @@ func slack(t *testing.T, c *session) (octets int, noted bool) {
 // TestIdleConnectionGivesBack: a connection that idles after a burst keeps next
 // to nothing, and one that does not is left alone.
 func TestIdleConnectionGivesBack(t *testing.T) {
-	onBackends(t, func(t *testing.T, e *Engine) {
-		pull := newSocket(t, e, TypePull, Options{})
-		push := newSocket(t, e, TypePush, Options{})
-		c, _ := join(t, pull, push)
+	onStreams(t, func(t *testing.T, push, pull *Socket, c *session) {
 		sendBody(t, push, "little")
 		wantBody(t, pull, "little")
 		if octets, noted := slack(t, c); octets > idleSlack || noted {
@@ -82,32 +81,56 @@ func TestIdleConnectionGivesBack(t *testing.T) {
 	})
 }
 
-// TestIdleConnectionGivesBackByItself is the same without a hand on the clock.
+// TestIdleConnectionGivesBackByItself is the same without a hand on the clock,
+// which is a simulated one.
 func TestIdleConnectionGivesBackByItself(t *testing.T) {
-	onBackends(t, func(t *testing.T, e *Engine) {
-		pull := newSocket(t, e, TypePull, Options{})
-		push := newSocket(t, e, TypePush, Options{})
-		c, _ := join(t, pull, push)
-		backlog(t, c, push, pull)
-		for limit := time.Now().Add(patience); ; <-time.After(10 * time.Millisecond) {
-			if octets, noted := slack(t, c); octets == 0 && !noted {
-				return
-			}
-			if time.Now().After(limit) {
-				t.Fatal("it keeps what it does not need")
-			}
-		}
+	x := newPorch(t, TypePull, reactor.Faults{})
+	push, err := New(TypePush, &Options{Engine: x.s.engine, Linger: NoLinger, HeartbeatInterval: Off})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := push.Connect(x.ep); err != nil {
+		t.Fatal(err)
+	}
+	var c *session
+	x.until("they are connected", func() bool {
+		c = push.sole.Load()
+		return c != nil && c.live && len(x.s.pipes) == 1
 	})
+	body := make([]byte, 1000)
+	c.wr.Lock()
+	for range 900 {
+		if err := push.TrySendBytes(body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.wr.Unlock()
+	received := 0
+	x.until("all is received and written", func() bool {
+		for m, err := x.s.TryRecv(); err == nil; m, err = x.s.TryRecv() {
+			m.Release()
+			received++
+		}
+		return received == 900 && c.slimming.Active()
+	})
+	stream := &c.p.out.stream
+	if stream.Slack() <= idleSlack {
+		t.Fatalf("%d octets after a burst: the test shows nothing", stream.Slack())
+	}
+	took := x.until("the memory is given back", func() bool { return stream.Slack() == 0 })
+	if took < idleTime/2 || took > 3*idleTime {
+		t.Errorf("that took %v, want some %v", took, idleTime)
+	}
+	if c.slimming.Active() {
+		t.Error("it is still to be looked at")
+	}
 }
 
 // TestSentMessageIsNotKept: a huge message that has been sent is the collector's,
 // though the connection sends nothing after it.
 func TestSentMessageIsNotKept(t *testing.T) {
 	const size = 32 << 20
-	onBackends(t, func(t *testing.T, e *Engine) {
-		pull := newSocket(t, e, TypePull, Options{})
-		push := newSocket(t, e, TypePush, Options{})
-		c, _ := join(t, pull, push)
+	onStreams(t, func(t *testing.T, push, pull *Socket, c *session) {
 		before := heap()
 		if err := push.SendBytes(patient(t), make([]byte, size)); err != nil {
 			t.Fatal(err)

@@ -10,6 +10,17 @@ import (
 	"testing"
 )
 
+// quietEngine starts an engine for as long as t lasts.
+func quietEngine(t *testing.T) *Engine {
+	t.Helper()
+	e, err := NewEngine(&EngineOptions{Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close() })
+	return e
+}
+
 // A tandem is a PUSH and a PULL over inproc.
 type tandem struct {
 	t          *testing.T
@@ -19,12 +30,8 @@ type tandem struct {
 
 func newTandem(t *testing.T) *tandem {
 	t.Helper()
-	e, err := NewEngine(&EngineOptions{Logger: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
+	e := quietEngine(t)
 	e.spin = defaultSpin // on a machine with one processor too
-	t.Cleanup(func() { e.Close() })
 	x := &tandem{t: t, push: newSocket(t, e, TypePush, Options{}), pull: newSocket(t, e, TypePull, Options{})}
 	if _, err := x.pull.Bind("inproc://tandem"); err != nil {
 		t.Fatal(err)
@@ -238,11 +245,7 @@ func TestTakenAheadEndsWithClose(t *testing.T) {
 // TestTakenAheadKeepsMarks: a high-water mark too small to take an eighth of is
 // kept exactly.
 func TestTakenAheadKeepsMarks(t *testing.T) {
-	e, err := NewEngine(&EngineOptions{Logger: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer e.Close()
+	e := quietEngine(t)
 	x := &tandem{t: t, push: newSocket(t, e, TypePush, Options{SendHWM: 3}), pull: newSocket(t, e, TypePull, Options{RecvHWM: 3})}
 	if _, err := x.pull.Bind("inproc://tandem"); err != nil {
 		t.Fatal(err)

@@ -13,11 +13,7 @@ import (
 // TestTooLarge: a message that no queue can hold is refused by every way to
 // send, before anything is copied, and the socket goes on working.
 func TestTooLarge(t *testing.T) {
-	e, err := NewEngine(&EngineOptions{Logger: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer e.Close()
+	e := quietEngine(t)
 	push, err := NewPush(&Options{Engine: e})
 	if err != nil {
 		t.Fatal(err)
