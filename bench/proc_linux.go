@@ -1,0 +1,57 @@
+package bench
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// killTogether makes the end of a command's context end what the command has
+// started too.
+func killTogether(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
+}
+
+// processorTime is what this process has used so far.
+func processorTime() time.Duration {
+	var u unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// monotonic is the system's monotonic clock, which all processes share.
+func monotonic() int64 {
+	var t unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) != nil {
+		return 0
+	}
+	return t.Nano()
+}
+
+// sleepUntil returns when the monotonic clock has come to ns. Go's own timers
+// wait for whole milliseconds in a process that has nothing else to do.
+func sleepUntil(ns int64) {
+	t := unix.NsecToTimespec(ns)
+	for unix.ClockNanosleep(unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME, &t, nil) == unix.EINTR {
+	}
+}
+
+// resident is the resident memory now and the most there was, in KiB.
+func resident() (now, most int64) {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0, 0
+	}
+	for line := range bytes.Lines(text) {
+		_, _ = fmt.Sscanf(string(line), "VmRSS: %d", &now)
+		_, _ = fmt.Sscanf(string(line), "VmHWM: %d", &most)
+	}
+	return now, most
+}
