@@ -288,12 +288,15 @@ func TestConflate(t *testing.T) {
 			from := b.open(t, k.from, conflate)
 			endpoint := b.endpoint(t)
 			connectTo(t, from, endpoint)
-			for i := range 5000 {
+			for i := range 2500 { // each way of sending ends with the last
 				send(t, from, "old", fmt.Sprint(i))
+				if err := from.SendBytes(patient(t), []byte(fmt.Sprint(i))); err != nil {
+					t.Fatal(err)
+				}
 			}
 			to := b.open(t, k.to, conflate)
 			bindTo(t, to, endpoint)
-			want(t, to, "old", "4999")
+			want(t, to, "2499")
 			send(t, from, "new")
 			want(t, to, "new")
 			_, err := to.TryRecv()
@@ -331,6 +334,32 @@ func TestConflateReceiver(t *testing.T) {
 		}
 		_, err := sub.TryRecv()
 		wantError(t, "nothing else", err, socket.ErrWouldBlock)
+	})
+}
+
+// TestConflateSubscribers: each of several gets the last of all, whether the
+// message is copied for each or shared.
+func TestConflateSubscribers(t *testing.T) {
+	everywhere(t, []string{"inproc"}, func(t *testing.T, b *bed) {
+		pub := b.open(t, socket.TypePub, func(o *socket.Options) { o.Conflate = true })
+		endpoint := b.bind(t, pub)
+		subs := []*socket.Socket{b.open(t, socket.TypeSub), b.open(t, socket.TypeSub)}
+		for _, s := range subs {
+			subscribe(t, s, "")
+			connectTo(t, s, endpoint)
+		}
+		waitPeers(t, pub, len(subs))
+		for _, size := range []int{0, 10_000} {
+			rest := string(make([]byte, size))
+			for i := range 5 {
+				send(t, pub, fmt.Sprint(i), rest)
+			}
+			for _, s := range subs {
+				want(t, s, "4", rest)
+				_, err := s.TryRecv()
+				wantError(t, "nothing else", err, socket.ErrWouldBlock)
+			}
+		}
 	})
 }
 
