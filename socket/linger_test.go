@@ -87,3 +87,43 @@ func TestLingerBeforeItIsTold(t *testing.T) {
 	}
 	m.Release()
 }
+
+// TestLingeringSocketTakesNothing: while a closed socket waits for its queue to be
+// written, no call adds to that.
+func TestLingeringSocketTakesNothing(t *testing.T) {
+	x := newPorch(t, TypePull, reactor.Faults{})
+	from, err := New(TypePush, &Options{Engine: x.s.engine, Linger: Off})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := from.Connect(x.ep); err != nil {
+		t.Fatal(err)
+	}
+	sendBody(t, from, "last words")
+	if err := from.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if from.outlet == nil {
+		t.Fatal("nothing lingers, so the test would see nothing")
+	}
+	if err := from.SendBytes(t.Context(), []byte("more")); err != ErrClosed {
+		t.Errorf("sending to a closed socket: %v", err)
+	}
+	x.until("the message arrives", func() bool {
+		m, err := x.s.TryRecv()
+		if err == nil {
+			m.Release()
+		}
+		return err == nil
+	})
+}
+
+// TestSetLingerToDefault: zero stands for the default, as in Options.
+func TestSetLingerToDefault(t *testing.T) {
+	s := newSocket(t, quietEngine(t), TypePush, Options{})
+	s.SetLinger(0)
+	if s.opts.Linger != defaultLinger {
+		t.Errorf("it is %v, want %v", s.opts.Linger, defaultLinger)
+	}
+	s.SetLinger(NoLinger)
+}
