@@ -5,7 +5,33 @@ import (
 	"testing"
 
 	"github.com/zeroring/zeroring/ring"
+	"github.com/zeroring/zeroring/zmtp"
 )
+
+// TestSmallFrame: a single frame that fits into a Message itself is known by its
+// header, short or long, and nothing else passes for one.
+func TestSmallFrame(t *testing.T) {
+	const most = smallMessage - maxHeader
+	for _, size := range []int{0, 1, 255, 256, most, most + 1, smallMessage} {
+		octets := make([]byte, zmtp.FrameSize(size)+1) // another message begins behind it
+		putFrame(octets, make([]byte, size), false)
+		at, n := smallFrame(octets)
+		wantAt, wantN := zmtp.FrameSize(size)-size, zmtp.FrameSize(size)
+		if size > most {
+			wantAt, wantN = 0, 0
+		}
+		if at != wantAt || n != wantN {
+			t.Errorf("%d octets: body at %d, %d in all, want %d and %d", size, at, n, wantAt, wantN)
+		}
+		putFrame(octets, make([]byte, size), true)
+		if _, n := smallFrame(octets); n != 0 {
+			t.Errorf("%d octets: the first of several frames passes for a message of %d", size, n)
+		}
+	}
+	if _, n := smallFrame(nil); n != 0 {
+		t.Errorf("nothing at all passes for a message of %d", n)
+	}
+}
 
 // TestMessageForgetsHugeFrames: a message of many frames, which any peer can
 // send, leaves nothing behind in the messages that a socket lends or recycles.

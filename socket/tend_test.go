@@ -220,6 +220,58 @@ func TestSleepersAreNotTended(t *testing.T) {
 	asleep.Wait()
 }
 
+// TestLanesThatConflateAreNotTended: there is nothing to publish by the batch.
+func TestLanesThatConflateAreNotTended(t *testing.T) {
+	x := newTandem(t)
+	p := x.pull.inlet
+	p.in.paused -= tendFrom // as if many had come
+	p.in.conflate = true
+	x.pull.tend(p)
+	if x.pull.tended != nil {
+		t.Error("tended")
+	}
+	p.in.conflate = false
+	x.pull.tend(p)
+	if x.pull.tended != p {
+		t.Error("not tended, though it does not conflate")
+	}
+}
+
+// TestPauseBeginsAnew: many messages with a pause among them are not many without
+// one.
+func TestPauseBeginsAnew(t *testing.T) {
+	x := newTandem(t)
+	for range 3 {
+		x.send(tendFrom - 1)
+		x.recv(tendFrom-1, x.pull.TryRecv)
+		if x.pull.tended != nil {
+			t.Fatal("tended")
+		}
+		if _, err := x.pull.TryRecv(); err != ErrWouldBlock {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestTendingEndsOnce: who comes late to end an arrangement that has ended leaves
+// alone the one that has begun since.
+func TestTendingEndsOnce(t *testing.T) {
+	x := newTandem(t)
+	other := newSocket(t, x.push.engine, TypePush, Options{})
+	x.connect(other)
+	p := x.push.outlet.peer
+	p.in.paused -= tendFrom // as if many had come
+	x.pull.tend(p)
+	other.outlet.peer.stopTending()
+	if x.pull.tended != p || !p.in.lazy {
+		t.Error("another lane is not tended any more")
+	}
+	p.stopTending()
+	if x.pull.tended != nil || p.in.lazy {
+		t.Error("it is tended still")
+	}
+}
+
 // TestTakenAheadEndsWithClose: Close leaves nothing to receive, and no message
 // is lent any more.
 func TestTakenAheadEndsWithClose(t *testing.T) {
@@ -257,6 +309,41 @@ func TestTakenAheadKeepsMarks(t *testing.T) {
 		t.Error("messages were taken ahead of six")
 	}
 	x.recv(5, x.pull.TryRecv)
+}
+
+// TestTakenAheadIsForOthers: who has received wakes the next who waits if messages
+// were taken ahead, though the pattern has none left.
+func TestTakenAheadIsForOthers(t *testing.T) {
+	x := newTandem(t)
+	x.send(2)
+	x.recv(1, x.pull.TryRecv)
+	if x.pull.loans.ahead.Empty() {
+		t.Fatal("nothing was taken ahead, so the test would see nothing")
+	}
+	sleeper := x.pull.receiving.add()
+	x.pull.passOnRecv()
+	select {
+	case <-sleeper.woken:
+	default:
+		t.Error("a message is there, and who sleeps is not woken")
+	}
+	x.recv(1, x.pull.TryRecv)
+}
+
+// TestFruitlessReceivesLendNothing: a receive that finds no message keeps none of
+// those that the socket lends.
+func TestFruitlessReceivesLendNothing(t *testing.T) {
+	x := newTandem(t)
+	for range 2 * maxLoans {
+		if _, err := x.pull.TryRecv(); err != ErrWouldBlock {
+			t.Fatal(err)
+		}
+	}
+	for i := range maxLoans {
+		if x.pull.loans.back(i) == nil {
+			t.Errorf("message %d is not back", i)
+		}
+	}
 }
 
 // TestKeptMessagesStayTheirOwners: who keeps messages gets others, whatever is
