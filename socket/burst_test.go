@@ -2,11 +2,14 @@ package socket
 
 import (
 	"context"
+	"errors"
 	"os"
+	"runtime"
 	"testing"
 	"time"
 
 	"github.com/zeroring/zeroring/reactor"
+	"github.com/zeroring/zeroring/zmtp"
 )
 
 // What happens between a caller and the reactor that share one connection is
@@ -336,4 +339,245 @@ func TestCallerReadsNoLostConnection(t *testing.T) {
 		sendBody(t, again, "back")
 		wantBody(t, pull, "back")
 	})
+}
+
+// TestBurstGoesStraight: messages that take the straight way make a batch too, and
+// are written while they are sent.
+func TestBurstGoesStraight(t *testing.T) {
+	onStreams(t, func(t *testing.T, push, pull *Socket, c *session) {
+		body := make([]byte, 500)
+		burstOn(c)
+		onReactor(t, c, func(time.Time) { // which is kept from writing itself
+			before := c.shippedEver
+			for range burstOctets/len(body) + 1 {
+				if err := push.SendBytes(t.Context(), body); err != nil {
+					t.Error(err)
+				}
+			}
+			if c.shippedEver == before {
+				t.Error("nothing was written")
+			}
+		})
+	})
+}
+
+// onCallers runs f on each backend that may be tested here, with a PULL whose
+// callers read its connection to a PUSH, and no lease that would end that.
+func onCallers(t *testing.T, f func(t *testing.T, push, pull *Socket, c *session)) {
+	t.Helper()
+	onBackends(t, func(t *testing.T, e *Engine) {
+		e.spin = defaultSpin // on a machine with one processor too
+		push := newSocket(t, e, TypePush, Options{})
+		pull := newSocket(t, e, TypePull, Options{})
+		c, _ := join(t, push, pull)
+		for read := false; !read; { // again if the lease ends before it is stopped
+			sendBody(t, push, "for the reactor to read")
+			tryBody(t, pull, "for the reactor to read")
+			onReactor(t, c, func(time.Time) {
+				read = c.reader == readerCaller
+				c.r.StopTimer(&c.lease)
+			})
+		}
+		f(t, push, pull, c)
+	})
+}
+
+// tryBody receives a message of one frame by TryRecv and compares it.
+func tryBody(t testing.TB, s *Socket, body string) {
+	t.Helper()
+	for ctx := patient(t); ; runtime.Gosched() {
+		m, err := s.TryRecv()
+		if err == nil {
+			if got := string(m.Frame(0)); got != body {
+				t.Fatalf("received %q, want %q", got, body)
+			}
+			m.Release()
+			return
+		}
+		if err != ErrWouldBlock || ctx.Err() != nil {
+			t.Fatalf("waiting for %q: %v", body, err)
+		}
+	}
+}
+
+// TestTryRecvReads: where callers read the connection, TryRecv does, and need not
+// wait for the reactor to take that back.
+func TestTryRecvReads(t *testing.T) {
+	onCallers(t, func(t *testing.T, push, pull *Socket, c *session) {
+		for range 3 {
+			sendBody(t, push, "for a caller to read")
+			tryBody(t, pull, "for a caller to read")
+		}
+	})
+}
+
+// TestLastCallerGivesReadingBack: who leaves with a message, while others sleep
+// and there are no more messages, leaves reading to the reactor.
+func TestLastCallerGivesReadingBack(t *testing.T) {
+	onCallers(t, func(t *testing.T, push, pull *Socket, c *session) {
+		sleeper := pull.receiving.add()
+		pull.passOnRecv()
+		untilOn(t, c, "the reactor reads", func(time.Time) bool { return c.reader == readerReactor })
+		pull.receiving.remove(sleeper)
+	})
+}
+
+// TestCallersDoNotSleep: a receiver who finds another at reading the connection
+// comes again until it is given back, and does not sleep: nobody would wake it.
+func TestCallersDoNotSleep(t *testing.T) {
+	onCallers(t, func(t *testing.T, push, pull *Socket, c *session) {
+		ctx := patient(t)
+		c.rd.Lock() // as the other does
+		done := make(chan error, 1)
+		go func() {
+			m, err := pull.Recv(ctx)
+			if err == nil {
+				m.Release()
+			}
+			done <- err
+		}()
+		looks := 0
+		for limit := time.Now().Add(patience); looks < 10 && time.Now().Before(limit); runtime.Gosched() {
+			if pull.hungry.Swap(false) {
+				looks++
+			}
+		}
+		c.rd.Unlock()
+		if looks < 10 {
+			t.Fatalf("it sleeps after %d looks", looks)
+		}
+		sendBody(t, push, "for either")
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestEachLossHasItsReason: why a connection was lost is not said of the next.
+func TestEachLossHasItsReason(t *testing.T) {
+	onStreams(t, func(t *testing.T, push, pull *Socket, c *session) {
+		for _, why := range []error{errors.New("one reason"), errors.New("another")} {
+			push.trouble.Store(nil)
+			onReactor(t, c, func(time.Time) {
+				c.rd.Lock()
+				c.lost(why)
+				c.rd.Unlock()
+			})
+			untilOn(t, c, "it is lost and made anew", func(time.Time) bool {
+				return push.trouble.Load() != nil && c.state == stateTraffic
+			})
+			if err := push.trouble.Load().err; err != why {
+				t.Errorf("lost for %q, but told of %q", why, err)
+			}
+		}
+	})
+}
+
+// TestCommandsEndWithConnection: what the engine had to say and could not is not
+// said on the next connection, and no Close waits for it.
+func TestCommandsEndWithConnection(t *testing.T) {
+	onBackends(t, func(t *testing.T, e *Engine) {
+		pull := newSocket(t, e, TypePull, Options{})
+		push := newSocket(t, e, TypePush, Options{Linger: Off})
+		c, _ := join(t, pull, push)
+		lose := func() {
+			onReactor(t, c, func(now time.Time) {
+				c.ctlMu.Lock()
+				c.control = append(c.control, "too late"...)
+				c.queued.Store(true)
+				c.ctlMu.Unlock()
+				c.fail(now, errConnectTimeout)
+			})
+		}
+		lose()
+		sendBody(t, push, "on the next")
+		wantBody(t, pull, "on the next")
+		var broke *zmtp.ProtocolError
+		if last := pull.trouble.Load(); last != nil && errors.As(last.err, &broke) {
+			t.Errorf("said on the next connection, whose peer finds: %v", broke)
+		}
+		onReactor(t, c, func(time.Time) { push.opts.ReconnectInterval = time.Hour })
+		lose()
+		closed := make(chan error, 1)
+		go func() { closed <- push.Close() }()
+		select {
+		case <-closed:
+		case <-time.After(patience):
+			push.SetLinger(NoLinger)
+			c.closeWithin(0)
+			t.Error("Close waits for what is of a connection that was lost")
+		}
+	})
+}
+
+// TestLastWriteCounts: what a write has written that ends while the connection is
+// closed is not sent again on the next.
+func TestLastWriteCounts(t *testing.T) {
+	onStreams(t, func(t *testing.T, push, pull *Socket, c *session) {
+		onReactor(t, c, func(now time.Time) {
+			c.busy.Store(true)
+			if err := push.TrySendBytes([]byte("written")); err != nil {
+				t.Error(err)
+			}
+			c.wr.Lock()
+			c.send.Result = 0
+			for _, b := range c.gather() {
+				c.send.Result += int32(len(b))
+			}
+			c.wr.Unlock()
+			c.state = stateClosing
+			c.sent(now)
+			c.state = stateTraffic
+			c.fail(now, errConnectTimeout)
+		})
+		sendBody(t, push, "next")
+		wantBody(t, pull, "next")
+	})
+}
+
+// TestCommandsWaitForOnePiece: a command that waits for the rest of a message does
+// not wait for all that is queued behind that.
+func TestCommandsWaitForOnePiece(t *testing.T) {
+	onStreams(t, func(t *testing.T, push, pull *Socket, c *session) {
+		large := make([]byte, 5000)
+		onReactor(t, c, func(now time.Time) {
+			c.busy.Store(true)
+			for range 3 {
+				if err := push.TrySendBytes(large); err != nil {
+					t.Error(err)
+				}
+			}
+			c.wr.Lock()
+			c.cut = true
+			for _, queued := range []bool{true, false} {
+				c.queued.Store(queued)
+				if n := len(c.gather()); n == 0 || (n == 1) != queued {
+					t.Errorf("%d pieces are to be written; a command waits: %v", n, queued)
+				}
+			}
+			c.cut = false
+			c.queued.Store(false)
+			c.wr.Unlock()
+			c.busy.Store(false)
+			c.flush(now)
+		})
+		for range 3 {
+			wantBody(t, pull, string(large))
+		}
+	})
+}
+
+// TestCommandsAreLimited: where a peer reads nothing, what the engine has to say
+// to it stays the engine's, which then says no more.
+func TestCommandsAreLimited(t *testing.T) {
+	s := newSocket(t, quietEngine(t), TypePush, Options{})
+	c := session{host: s, eng: zmtp.NewEngine(&s.zmtp[0], time.Now())} // with a greeting to say
+	c.control = make([]byte, controlLimit)
+	if c.takeControl() || len(c.control) > controlLimit || len(c.eng.Output()) == 0 {
+		t.Errorf("%d octets wait, and %d are the engine's", len(c.control), len(c.eng.Output()))
+	}
+	c.control = c.control[:controlLimit-1]
+	if !c.takeControl() || !c.queued.Load() || len(c.eng.Output()) > 0 {
+		t.Errorf("with room, %d octets are still the engine's", len(c.eng.Output()))
+	}
 }
