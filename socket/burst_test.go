@@ -581,3 +581,48 @@ func TestCommandsAreLimited(t *testing.T) {
 		t.Errorf("with room, %d octets are still the engine's", len(c.eng.Output()))
 	}
 }
+
+// TestBurstIsLazy: a burst that has begun is queued by the batch from its first
+// write on.
+func TestBurstIsLazy(t *testing.T) {
+	onStreams(t, func(t *testing.T, push, pull *Socket, c *session) {
+		c.bursting.Store(true)
+		c.unflushed = burstOctets
+		onReactor(t, c, func(time.Time) { // which is kept from ending it
+			if err := push.SendBytes(t.Context(), []byte("first")); err != nil {
+				t.Error(err)
+			}
+			if !c.p.out.lazy {
+				t.Error("each message is handed over by itself")
+			}
+		})
+		wantBody(t, pull, "first")
+	})
+}
+
+// TestUnbegunMessageIsNotDropped: a connection that breaks between two messages,
+// twice, has not tried to write the second of them.
+func TestUnbegunMessageIsNotDropped(t *testing.T) {
+	onStreams(t, func(t *testing.T, push, pull *Socket, c *session) {
+		onReactor(t, c, func(now time.Time) {
+			c.busy.Store(true)
+			for _, body := range []string{"written", "waits"} {
+				if err := push.TrySendBytes([]byte(body)); err != nil {
+					t.Error(err)
+				}
+			}
+			c.wr.Lock()
+			c.gather()
+			c.shipped(2 + len("written"))
+			for range 2 {
+				c.cut = true
+				c.rewind()
+			}
+			c.cut = false
+			c.wr.Unlock()
+			c.busy.Store(false)
+			c.flush(now)
+		})
+		wantBody(t, pull, "waits")
+	})
+}
