@@ -6,7 +6,9 @@
 #   make race     every test under the race detector, on every backend
 #   make fuzz     each fuzz target for FUZZTIME
 #   make sim      whole sockets on the simulated network, SEEDS of them
-#   make bench    micro-benchmarks, to compare two commits with
+#   make bench    compare with libzmq and others, and write a report (ONLY=regexp for some)
+#   make soak     saturation with peers that come and go, for SOAK on each backend
+#   make micro    micro-benchmarks, to compare two commits with
 #   make perf     libzmq's perf programs, ours, into bin/
 #   make deps     a real libzmq to test against, from Debian's packages
 
@@ -14,6 +16,10 @@ GO       ?= go
 FUZZTIME ?= 10s
 SEEDS    ?= 2000
 BENCH    ?= .
+ONLY     ?=
+PAIRS    ?= 5
+OUT      ?= bin/bench
+SOAK     ?= 10m
 RACEFLAGS ?=
 TESTFLAGS ?=
 
@@ -23,17 +29,18 @@ export CGO_ENABLED = 0
 
 PERF = local_thr remote_thr local_lat remote_lat inproc_thr inproc_lat
 
-.PHONY: run test check race fuzz sim bench perf deps
+.PHONY: run test check race fuzz sim bench soak micro perf deps
 
 run:
 	$(GO) run ./tools/zeroring feed
 
 test: deps check
 	@$(GO) build -o bin/testcount ./tools/testcount
-	bin/testcount -backends $(TESTFLAGS) -count=1 ./...
+	bin/testcount -nested=bench/peers -backends $(TESTFLAGS) -count=1 ./...
 
 check:
 	$(GO) vet ./...
+	cd bench/peers && CGO_ENABLED=1 $(GO) vet ./...
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt would change: $$unformatted"; exit 1; }
 	$(GO) tool staticcheck ./...
 	$(GO) build ./...
@@ -56,7 +63,18 @@ fuzz:
 sim:
 	$(GO) run ./tools/zsim -seeds $(SEEDS)
 
-bench:
+# What it compares with is installed as for the tests, so that nothing is
+# absent that could be there.
+bench: deps
+	@$(GO) build -o bin/zperf ./tools/zperf
+	bin/zperf run --only '$(ONLY)' --pairs $(PAIRS) --out $(OUT)
+
+soak:
+	@$(GO) build -o bin/zperf ./tools/zperf
+	ZERORING_BACKEND=epoll bin/zperf soak --for $(SOAK)
+	ZERORING_BACKEND=uring bin/zperf soak --for $(SOAK)
+
+micro:
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
 perf: $(PERF:%=bin/%)

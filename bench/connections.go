@@ -31,7 +31,7 @@ func (p *player) connect() error {
 			total++
 		}
 	}
-	p.say("total %d", total)
+	p.results(total)
 	if err := p.out.Flush(); err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func (p *player) gather() error {
 	if err != nil {
 		return err
 	}
-	before, _ := resident()
+	before, _ := Resident()
 	if err := p.ready(); err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (p *player) gather() error {
 	if p.job.Settle > 0 {
 		time.Sleep(time.Duration(p.job.Settle))
 	}
-	after, _ := resident()
+	after, _ := Resident()
 	p.say("elapsed_ns %d", elapsed)
 	p.say("rss0_kb %d", before)
 	p.say("rss1_kb %d", after)
@@ -102,7 +102,7 @@ func (p *player) proxy() error {
 	p.say("cpu_ns %d", (end.cpu - start.cpu).Nanoseconds())
 	p.say("ns %d", end.at.Sub(start.at).Nanoseconds())
 	p.say("allocs %d", end.allocs-start.allocs)
-	_, most := resident()
+	_, most := Resident()
 	p.say("rss_kb %d", most)
 	return nil
 }

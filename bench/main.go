@@ -187,7 +187,7 @@ func (p *player) results(total uint64) {
 	p.say("allocs %d", last.allocs-first.allocs)
 	p.say("gc_pause_ns %d", (last.pause - first.pause).Nanoseconds())
 	p.say("total %d", total)
-	_, most := resident()
+	_, most := Resident()
 	p.say("rss_kb %d", most)
 }
 

@@ -21,7 +21,8 @@ type meter struct {
 
 	mu          sync.Mutex
 	lanes       []*lane
-	first, last snapshot
+	whole       snapshot // at the first message
+	first, last snapshot // of the window
 	state       meterState
 }
 
@@ -76,6 +77,8 @@ func (m *meter) begin() {
 	m.once.Do(func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
+		m.whole = m.snapshot()
+		m.whole.messages = 0
 		m.timer = time.AfterFunc(m.warmup, m.open)
 	})
 }
@@ -114,7 +117,8 @@ func (m *meter) halt() {
 	}
 }
 
-// end stops the meter when the work is done, and returns what it counted.
+// end stops the meter when the work is done, and returns what it counted: in
+// the whole run, if that was too short for its window.
 func (m *meter) end() (first, last snapshot) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -123,6 +127,9 @@ func (m *meter) end() (first, last snapshot) {
 	}
 	m.closeLocked()
 	m.halt()
+	if m.last.messages == m.first.messages {
+		return m.whole, m.snapshot()
+	}
 	return m.first, m.last
 }
 

@@ -43,8 +43,8 @@ func sleepUntil(ns int64) {
 	}
 }
 
-// resident is the resident memory now and the most there was, in KiB.
-func resident() (now, most int64) {
+// Resident is the resident memory now and the most there was, in KiB.
+func Resident() (now, most int64) {
 	text, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return 0, 0

@@ -15,4 +15,6 @@ func killTogether(*exec.Cmd)       {}
 func processorTime() time.Duration { return 0 }
 func monotonic() int64             { return int64(time.Since(started)) }
 func sleepUntil(ns int64)          { time.Sleep(time.Duration(ns - monotonic())) }
-func resident() (now, most int64)  { return 0, 0 }
+
+// Resident is the resident memory now and the most there was, in KiB.
+func Resident() (now, most int64) { return 0, 0 }

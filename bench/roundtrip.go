@@ -3,6 +3,7 @@ package bench
 import (
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 )
@@ -92,11 +93,14 @@ func (a *asker) results(total uint64) {
 }
 
 // askInTurn sends a request when the reply to the last has come and the gap is
-// over.
+// over. One is in the window at least.
 func (p *player) askInTurn(link Link) error {
 	a := p.newAsker(link)
 	seq := uint64(0)
-	for now := a.begin(); now < a.to; seq++ {
+	for now := a.begin(); now < a.to || a.hist.TotalCount() == 0; seq++ {
+		if now >= a.to {
+			a.to = math.MaxInt64
+		}
 		if err := a.request(seq, now); err != nil {
 			return err
 		}

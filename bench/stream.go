@@ -200,10 +200,15 @@ func (p *player) both() error {
 	if p.job.Pattern == PubSub {
 		binds, connects = first, second
 	}
+	sockets := p.job.Sockets
+	if p.job.Pattern == PubSub {
+		p.job.Sockets = 1 // publisher
+	}
 	bound, err := p.open(binds, p.job.Bind, nil)
 	if err != nil {
 		return err
 	}
+	p.job.Sockets = sockets
 	at := make([]string, len(bound))
 	for i := range at {
 		at[i] = name(p.job.Bind, binds, i)

@@ -2,6 +2,7 @@ package socket_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -366,6 +367,48 @@ func TestSendBatch(t *testing.T) {
 		}
 		if n, err := to.RecvBatch(patient(t), nil); n != 0 || err != nil {
 			t.Fatalf("RecvBatch of nothing: %d, %v", n, err)
+		}
+	})
+}
+
+// What Messages yields may be sent on in the loop, or released.
+func TestMessagesSentOnInTheLoop(t *testing.T) {
+	everywhere(t, anyTransport, func(t *testing.T, b *bed) {
+		rep, req := b.open(t, socket.TypeRep), b.open(t, socket.TypeReq)
+		connectTo(t, req, b.bind(t, rep))
+		ctx, cancel := context.WithCancel(patient(t))
+		served := make(chan int)
+		go func() {
+			n := 0
+			for m, err := range rep.Messages(ctx) {
+				if err == nil {
+					err = rep.Send(ctx, m)
+				}
+				if err != nil {
+					t.Error(err)
+				}
+				n++
+				m.Release()
+			}
+			served <- n
+		}()
+		for i := range 3 {
+			want := fmt.Sprint("question ", i)
+			if err := req.SendBytes(patient(t), []byte(want)); err != nil {
+				t.Fatal(err)
+			}
+			m, err := req.Recv(patient(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := string(m.Frame(0)); got != want {
+				t.Errorf("%q came back as %q", want, got)
+			}
+			m.Release()
+		}
+		cancel()
+		if n := <-served; n != 3 {
+			t.Errorf("%d were served", n)
 		}
 	})
 }

@@ -41,6 +41,7 @@ type Message struct {
 	buf      *ring.Buf // what the frames alias, unless that is small or the user's memory
 	foreign  bool      // frames may point to memory other than small
 	released bool
+	looped   bool // Messages has it and will release it
 
 	// A message that is lent goes back to the socket that lends it, by one
 	// store: it is back if its two counts are equal. lent is the socket's,
@@ -99,6 +100,9 @@ func (m *Message) Clone() *Message { return NewMessage(m.frames[m.front:]...) }
 // its frames afterwards. Releasing a message twice panics: the second owner of
 // the memory would be robbed of it.
 func (m *Message) Release() {
+	if m.looped {
+		return
+	}
 	if m.released || m.lendable && m.back.Load() == m.lent {
 		panic("socket: Message released twice")
 	}

@@ -200,7 +200,8 @@ func (s *Socket) RecvBatch(ctx context.Context, msgs []*Message) (int, error) {
 
 // Messages returns an iterator over what is received until ctx is done or the
 // socket is closed, which ends it; any other error is yielded. Each message is
-// released when the loop body ends: to keep one, Clone it.
+// released when the loop body ends, and to Release or Send it there does no harm:
+// to keep one, Clone it.
 func (s *Socket) Messages(ctx context.Context) iter.Seq2[*Message, error] {
 	return func(yield func(*Message, error) bool) {
 		for {
@@ -214,7 +215,9 @@ func (s *Socket) Messages(ctx context.Context) iter.Seq2[*Message, error] {
 				}
 				continue
 			}
+			m.looped = true
 			more := yield(m, nil)
+			m.looped = false
 			m.Release()
 			if !more {
 				return

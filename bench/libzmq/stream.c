@@ -213,7 +213,7 @@ static void take_stragglers(struct peer *p, const uint8_t *filled, zmq_msg_t *me
 /*
  * Receives on a share of the sockets, each until its ends. One socket can be
  * waited for by receiving. Several are gone through by turns for as long as any
- * has something, which costs less than to poll each time.
+ * has something, and polled when none has.
  */
 static void *recv_share(void *arg)
 {

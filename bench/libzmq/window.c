@@ -82,7 +82,7 @@ static struct {
 	int64_t tail;           /* how long after the window to stop */
 	struct peer *peers;
 	int64_t n;
-	struct snapshot from, to;
+	struct snapshot begin, from, to;
 	_Atomic bool stop; /* tells those that send to come to an end */
 } window = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
@@ -107,6 +107,7 @@ static void *timer_thread(void *unused)
 	pthread_mutex_lock(&window.mutex);
 	while (window.t0 == 0 && !window.ended)
 		pthread_cond_wait(&window.changed, &window.mutex);
+	window.begin = (struct snapshot){.ns = window.t0, .cpu = cpu_ns()};
 	int64_t from = window.t0 + job.warmup, to = from + job.duration;
 	wait_until(from);
 	window.from = take_snapshot();
@@ -175,6 +176,8 @@ void say_usage(int64_t messages, int64_t ns, int64_t cpu, uint64_t total)
 /* Messages says how many there were, or is negative where the peers counted them. */
 void say_window(int64_t messages, uint64_t total)
 {
+	if (window.to.count == window.from.count)
+		window.from = window.begin; /* too short a window: the whole run, then */
 	if (messages < 0)
 		messages = (int64_t)(window.to.count - window.from.count);
 	say_usage(messages, window.to.ns - window.from.ns, window.to.cpu - window.from.cpu, total);

@@ -5,7 +5,8 @@
 //
 // Its arguments are go test's. With -backends before them, a package whose
 // tests link the reactor is tested once on each backend that works here, by way
-// of ZERORING_BACKEND; the others once.
+// of ZERORING_BACKEND; the others once. Before that, -nested=DIR has the tests of
+// the module in DIR run too, once and with cgo.
 package main
 
 import (
@@ -15,15 +16,15 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/zeroring/zeroring/reactor"
 )
 
 func main() {
-	args := os.Args[1:]
 	t := newTally(os.Stdout)
-	for _, p := range plan(args, backends) {
+	for _, p := range plan(os.Args[1:], backends) {
 		if err := t.run(p); err != nil {
 			fmt.Fprintln(os.Stderr, "testcount:", err)
 			t.failed++
@@ -39,10 +40,16 @@ func main() {
 type pass struct {
 	backend string // "" leaves the choice to the library
 	args    []string
+	dir     string // of another module, whose tests may be cgo; "" is this one
 }
 
 // plan says which runs of go test args ask for.
 func plan(args []string, backends func() []string) []pass {
+	if len(args) > 0 && strings.HasPrefix(args[0], "-nested=") {
+		there := slices.Clone(args[1:])
+		there = slices.DeleteFunc(there, func(arg string) bool { return arg == "-backends" })
+		return append(plan(args[1:], backends), pass{args: there, dir: strings.TrimPrefix(args[0], "-nested=")})
+	}
 	if len(args) == 0 || args[0] != "-backends" {
 		return []pass{{args: args}}
 	}
@@ -59,7 +66,7 @@ func plan(args []string, backends func() []string) []pass {
 	}
 	if len(users) > 0 {
 		for _, backend := range backends() {
-			passes = append(passes, pass{backend, append(flags[:len(flags):len(flags)], users...)})
+			passes = append(passes, pass{backend: backend, args: append(flags[:len(flags):len(flags)], users...)})
 		}
 	}
 	return passes
@@ -140,6 +147,10 @@ func (t *tally) run(p pass) error {
 	cmd.Env = os.Environ()
 	if p.backend != "" {
 		cmd.Env = append(cmd.Env, "ZERORING_BACKEND="+p.backend)
+	}
+	if p.dir != "" {
+		cmd.Dir = p.dir
+		cmd.Env = append(cmd.Env, "CGO_ENABLED=1")
 	}
 	cmd.Stderr = os.Stderr
 	events, err := cmd.StdoutPipe()

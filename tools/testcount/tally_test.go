@@ -160,16 +160,20 @@ func TestPlan(t *testing.T) {
 		args []string
 		want []pass
 	}{
-		{[]string{"-v", "./x"}, []pass{{"", []string{"-v", "./x"}}}},
-		{[]string{"-backends", "-v", module + "ring"}, []pass{{"", []string{"-v", module + "ring"}}}},
+		{[]string{"-v", "./x"}, []pass{{args: []string{"-v", "./x"}}}},
+		{[]string{"-backends", "-v", module + "ring"}, []pass{{args: []string{"-v", module + "ring"}}}},
 		{[]string{"-backends", module + "reactor", "-v", module + "ring"}, []pass{
-			{"", []string{"-v", module + "ring"}},
-			{"epoll", []string{"-v", module + "reactor"}},
-			{"uring", []string{"-v", module + "reactor"}},
+			{args: []string{"-v", module + "ring"}},
+			{backend: "epoll", args: []string{"-v", module + "reactor"}},
+			{backend: "uring", args: []string{"-v", module + "reactor"}},
+		}},
+		{[]string{"-nested=x/y", "-backends", "-v", module + "ring"}, []pass{
+			{args: []string{"-v", module + "ring"}},
+			{dir: "x/y", args: []string{"-v", module + "ring"}},
 		}},
 	} {
 		if got := plan(tt.args, both); !reflect.DeepEqual(got, tt.want) {
-			t.Errorf("plan(%q) = %q, want %q", tt.args, got, tt.want)
+			t.Errorf("plan(%q) = %+v, want %+v", tt.args, got, tt.want)
 		}
 	}
 }

@@ -2,6 +2,7 @@
 //
 //	zperf run       run the workloads, and write what came out
 //	zperf list      print the workloads and the systems
+//	zperf soak      run at saturation for long, with peers that come and go
 //	zperf report    make the reports again from results that were kept
 package main
 
@@ -59,7 +60,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) error {
 	}
 	root.SetOut(out)
 	root.SetErr(errs)
-	root.AddCommand(runCommand(), listCommand())
+	root.AddCommand(runCommand(), listCommand(), soakCommand())
 	root.SetArgs(args)
 	return root.ExecuteContext(ctx)
 }

@@ -42,7 +42,7 @@ What was measured when it is interrupted is written all the same.`,
 	}
 	o.flags(cmd)
 	cmd.Flags().IntVar(&o.pairs, "pairs", 5, "how often each system does each workload, in turns")
-	cmd.Flags().StringVar(&o.out, "out", "bench-results", "the folder to write into")
+	cmd.Flags().StringVar(&o.out, "out", "bin/bench", "the folder to write into")
 	cmd.Flags().StringVar(&o.baseline, "baseline", "libzmq", "the system that ratios are to")
 	cmd.Flags().BoolVar(&o.syscalls, "syscalls", true, "count system calls too, in a run of their own, where perf can")
 	return cmd
