@@ -1,6 +1,10 @@
 package socket
 
-import "github.com/zeroring/zeroring/ring"
+import (
+	"slices"
+
+	"github.com/zeroring/zeroring/ring"
+)
 
 // loans are messages that a socket lends to those who receive. Most users
 // release one before they receive the next, and then a loan costs less than the
@@ -16,6 +20,7 @@ import "github.com/zeroring/zeroring/ring"
 type loans struct {
 	ahead    ring.Offer
 	messages [maxLoans]*Message
+	kept     []*Message // claimed by sift, to be received before all else; under the receive lock
 }
 
 // maxLoans is how many messages a socket lends at once, and so the most that
@@ -70,15 +75,20 @@ func (l *loans) undo(m *Message) {
 }
 
 // fill takes messages that p has seen ahead, at most limit and into slots from
-// start on. It stops at one that is not a single small frame: larger ones gain
-// nothing and hold memory. Under the receive lock, with nothing ahead.
-func (l *loans) fill(start, limit int, p *pipe) {
+// start on, without those that sieve, unless that is nil, does not want. It stops
+// at one that is not a single small frame: larger ones gain nothing and hold
+// memory. Under the receive lock, with nothing ahead.
+func (l *loans) fill(start, limit int, p *pipe, sieve sieve) {
 	octets, _ := p.in.stream.Seen()
-	used, end := 0, start
-	for limit = min(start+limit, maxLoans); end < limit; end++ {
+	used, seen, end := 0, 0, start
+	for limit = min(limit, maxLoans-start); seen < limit; seen++ {
 		body, n := smallFrame(octets[used:])
 		if n == 0 {
 			break
+		}
+		if sieve != nil && !sieve.wants(octets[used+body:used+n]) {
+			used += n
+			continue
 		}
 		m := l.back(end)
 		if m == nil {
@@ -87,15 +97,59 @@ func (l *loans) fill(start, limit int, p *pipe) {
 		m.lent++
 		m.takeSmall(octets[used:], body, n)
 		used += n
+		end++
+	}
+	if seen > 0 {
+		p.in.taken(used, seen)
 	}
 	if end > start {
-		p.in.taken(used, end-start)
 		l.ahead.Make(uint32(start), uint32(end))
 	}
 }
 
-// drop releases what was filled ahead. Any goroutine.
+// A sieve is a pattern that does not pass on everything that it receives.
+type sieve interface {
+	wants(first []byte) bool
+}
+
+// sift drops what was filled ahead and sieve does not want any more. Under the
+// receive lock.
+func (l *loans) sift(sieve sieve) {
+	kept := l.kept[:0]
+	for _, m := range l.kept {
+		kept = sifted(kept, m, sieve)
+	}
+	for m := l.claim(); m != nil; m = l.claim() {
+		kept = sifted(kept, m, sieve)
+	}
+	l.kept = kept
+}
+
+func sifted(kept []*Message, m *Message, sieve sieve) []*Message {
+	if sieve.wants(m.Frame(0)) {
+		return append(kept, m)
+	}
+	m.Release()
+	return kept
+}
+
+// first returns the message that is to be received before all others, or nil.
+// Under the receive lock.
+func (l *loans) first() *Message {
+	if m := l.claim(); m != nil || len(l.kept) == 0 {
+		return m
+	}
+	m := l.kept[0]
+	l.kept = slices.Delete(l.kept, 0, 1)
+	return m
+}
+
+// drop releases what was filled ahead. Under the receive lock.
 func (l *loans) drop() {
+	for _, m := range l.kept {
+		m.Release()
+	}
+	l.kept = nil
 	for m := l.claim(); m != nil; m = l.claim() {
 		m.Release()
 	}

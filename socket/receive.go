@@ -67,12 +67,12 @@ func (s *Socket) recvLocked(ahead bool) (*Message, error) {
 	if s.closed.Load() {
 		return nil, ErrClosed
 	}
-	if m := s.loans.claim(); m != nil {
+	if m := s.loans.first(); m != nil {
 		return m, nil
 	}
 	m, behind := s.loans.next()
 	p := s.inlet
-	if p == nil || !p.readSeen(m) && !(ahead && s.await(p) && p.readSeen(m)) {
+	if p == nil || s.sieve != nil || !p.readSeen(m) && !(ahead && s.await(p) && p.readSeen(m)) {
 		if err := s.recvPattern(m); err != nil {
 			s.loans.undo(m)
 			return nil, err
@@ -102,7 +102,7 @@ func (s *Socket) recvPattern(m *Message) error {
 // the loans from slot behind on. They count as received, so a high-water mark
 // is exceeded by what is taken ahead, at most an eighth of it. Under recvMu.
 func (s *Socket) takeAhead(p *pipe, behind int) {
-	s.loans.fill(behind, int(min(p.in.lowWater()/4, maxLoans)), p)
+	s.loans.fill(behind, int(min(p.in.lowWater()/4, maxLoans)), p, s.sieve)
 	s.tend(p)
 }
 
@@ -164,7 +164,7 @@ func (s *Socket) passOnRecv() {
 	}
 	s.recvMu.Lock()
 	s.drainReadable()
-	more := !s.loans.ahead.Empty() || s.pat.canRecv()
+	more := !s.loans.ahead.Empty() || len(s.loans.kept) > 0 || s.pat.canRecv()
 	s.unlockRecv()
 	if more {
 		s.receiving.wake()

@@ -39,6 +39,7 @@ type Socket struct {
 	inlet     *pipe       // the pattern's straight way in
 	tended    *pipe       // whose producer is lazy; nil if none's is
 	loans     loans
+	sieve     sieve // the pattern, if it is one; else nil
 	ownRecvMu sync.Mutex
 	readable  ring.Inbox[*pipe]
 	drained   []*pipe // pipes whose peer left and whose messages are all read
@@ -126,6 +127,7 @@ func New(t Type, opts *Options) (*Socket, error) {
 	s.zmtp[1] = s.zmtp[0]
 	s.zmtp[1].AsServer = true
 	s.pat = newPattern(t, &s.opts, o.Engine.random())
+	s.sieve, _ = s.pat.(sieve)
 	s.recvMu = &s.ownRecvMu
 	if s.pat.joint() {
 		s.recvMu = &s.sendMu

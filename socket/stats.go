@@ -115,6 +115,9 @@ func (s *Socket) withSubscriber(topic []byte, f func(subscriber)) error {
 	}
 	s.lockBoth()
 	f(p)
+	if s.sieve != nil {
+		s.loans.sift(s.sieve) // by what is subscribed to now
+	}
 	s.unlockBoth()
 	return nil
 }

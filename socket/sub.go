@@ -19,12 +19,15 @@ func newSub(o *Options) *sub { return &sub{*newXSub(), o.InvertMatching} }
 // everybody), and what was on its way when a subscription ended still arrives.
 func (s *sub) recv(m *Message) error {
 	for s.fq.recv(m) != nil {
-		if s.subs.matches(m.Frame(0)) != s.invert {
+		if s.wants(m.Frame(0)) {
 			return nil
 		}
 	}
 	return errWouldBlock
 }
+
+// wants reports whether the user is to get a message of that first frame.
+func (s *sub) wants(first []byte) bool { return s.subs.matches(first) != s.invert }
 
 func (s *sub) send([][]byte) error { return errSubSends }
 func (s *sub) canSend() bool       { return false }

@@ -100,6 +100,7 @@ func (s *xsub) recv(m *Message) error {
 	return nil
 }
 
-func (s *xsub) canSend() bool { return true }
-func (s *xsub) canRecv() bool { return s.fq.waiting() }
-func (s *xsub) close()        { s.dist.wire.release() }
+func (s *xsub) straight() (out, in *pipe) { return nil, s.fq.only() }
+func (s *xsub) canSend() bool             { return true }
+func (s *xsub) canRecv() bool             { return s.fq.waiting() }
+func (s *xsub) close()                    { s.dist.wire.release() }
