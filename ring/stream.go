@@ -213,6 +213,9 @@ func (s *Stream) Full(limit uint64) bool {
 // Room is how many more messages fit under limit, or fewer, but none only if
 // there is none. The producer's to call.
 func (s *Stream) Room(limit uint64) uint64 {
+	if s.written-s.readSeen > limit/2 { // if it still is so, Room is little and will be asked for often
+		s.readSeen = s.read.Load()
+	}
 	if s.Full(limit) {
 		return 0
 	}

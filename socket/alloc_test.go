@@ -6,6 +6,7 @@ package socket
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 )
 
@@ -33,6 +34,7 @@ var rounds = []struct {
 		func(r *round) { r.send(); r.taken(1); r.taken(2) }},
 	{"PUB no drop", TypePub, Options{XPubNoDrop: true}, "peers a b|a -> +|b -> +", nil,
 		func(r *round) { r.send(); r.taken(0); r.taken(1) }},
+	{"PUB burst to many", TypePub, Options{}, strings.Repeat("|peer a courier=x early=+", 50)[1:], nil, (*round).burst},
 	{"XPUB", TypeXPub, Options{}, "peers a|a -> +|recv", nil, func(r *round) { r.send(); r.taken(0); r.give(0); r.recv() }},
 	{"XPUB manual", TypeXPub, Options{XPubManual: true}, "peers a|a -> +|recv|apply T", nil, func(r *round) { r.give(0); r.recv() }},
 	{"SUB", TypeSub, Options{}, "peers a|subscribe to", nil, func(r *round) { r.give(0); r.recv() }},
@@ -125,6 +127,21 @@ func (r *round) taken(i int) {
 		r.t.Fatalf("%v: peer %d was sent nothing", r.typ, i)
 	}
 	r.same()
+}
+
+// burst sends ten messages before the courier comes.
+func (r *round) burst() {
+	c := r.courier("x")
+	c.call = func() {}
+	for range 10 {
+		r.send()
+	}
+	r.pat.collect(c)
+	for i := range r.peers {
+		for range 10 {
+			r.taken(i)
+		}
+	}
 }
 
 // same checks the message's end, which is the same everywhere.

@@ -201,7 +201,15 @@ func TestNoAllocationsWithManyPeers(t *testing.T) {
 	}
 	const peers = 5
 	everywhere(t, anyTransport, func(t *testing.T, b *bed) {
-		for _, k := range []talk{{from: socket.TypePub, to: socket.TypeSub}, {from: socket.TypePush, to: socket.TypePull}} {
+		for _, c := range []struct {
+			talk
+			traffic
+		}{
+			{talk{from: socket.TypePub, to: socket.TypeSub}, traffic{1, 3000}}, // shared
+			{talk{from: socket.TypePub, to: socket.TypeSub}, traffic{50, 64}},  // batched
+			{talk{from: socket.TypePush, to: socket.TypePull}, traffic{peers, 3000}},
+		} {
+			k := c.talk
 			hub := b.open(t, k.from)
 			endpoint := b.bind(t, hub)
 			spokes := make([]*socket.Socket, peers)
@@ -214,20 +222,20 @@ func TestNoAllocationsWithManyPeers(t *testing.T) {
 			}
 			waitPeers(t, hub, peers)
 			ctx := patient(t)
-			body := make([]byte, 3000) // large enough to be shared by subscribers
+			body := make([]byte, c.size)
+			each := c.burst // for each of the spokes
+			if k.from == socket.TypePush {
+				each /= peers
+			}
 			round := func() {
-				sends := 1
-				if k.from == socket.TypePush {
-					sends = peers
-				}
 				for range 20 {
-					for range sends {
+					for range c.burst {
 						if err := hub.SendBytes(ctx, body); err != nil {
 							t.Fatal(err)
 						}
 					}
-					for _, s := range spokes {
-						m, err := s.Recv(ctx)
+					for i := range each * peers {
+						m, err := spokes[i%peers].Recv(ctx)
 						if err != nil {
 							t.Fatal(err)
 						}
@@ -236,7 +244,7 @@ func TestNoAllocationsWithManyPeers(t *testing.T) {
 				}
 			}
 			if n := allocations(round); n != 0 {
-				t.Errorf("%v: %v allocations in 20 rounds", k, n)
+				t.Errorf("%v, %v: %v allocations in 20 rounds", k, c.traffic, n)
 			}
 		}
 	})

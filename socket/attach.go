@@ -272,7 +272,7 @@ func (s *Socket) sweep() {
 	s.sendMu.Lock()
 	gone, doomed := s.forget, s.doomed
 	s.forget, s.doomed = nil, nil
-	s.sendMu.Unlock()
+	s.unlockSend()
 	for _, p := range gone {
 		delete(s.pipes, p)
 	}
@@ -357,7 +357,7 @@ func (s *Socket) tooFew(there, n int, err error) error {
 // peers counts the peers that are there. Under mu.
 func (s *Socket) peers() int {
 	s.sendMu.Lock()
-	defer s.sendMu.Unlock()
+	defer s.unlockSend()
 	n := 0
 	for p := range s.pipes {
 		if p.online() && (!s.inline || p.subscriptions > 0) {

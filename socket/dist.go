@@ -1,5 +1,7 @@
 package socket
 
+import "slices"
+
 // A dist distributes: it gives a message to each of some pipes, encoded once.
 // Pipes with room are active. One without loses the message, whole, and counts
 // it.
@@ -72,9 +74,10 @@ func (d *dist) open(p *pipe) bool {
 }
 
 // allOpen reports whether all of pipes have room. One that is leaving has all
-// it needs.
+// it needs. It asks the last first: they are written in order, so when that
+// one has room the others likely have, and who waits for it is woken once.
 func (d *dist) allOpen(pipes []*pipe) bool {
-	for _, p := range pipes {
+	for _, p := range slices.Backward(pipes) {
 		if !d.open(p) && !p.gone() {
 			return false
 		}

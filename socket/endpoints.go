@@ -229,6 +229,9 @@ func (s *Socket) retire(linger time.Duration, connections ...*session) {
 		}
 	}
 	s.mu.Unlock()
+	s.sendMu.Lock()
+	s.pat.settle() // which sees that they left
+	s.unlockSend()
 	s.wakeSender() // who waits for room towards one of these waits for nothing
 	for _, c := range connections {
 		c.closeWithin(linger)
@@ -272,9 +275,9 @@ func (s *Socket) Close() error {
 		}
 	}
 	s.mu.Unlock()
-	s.recvMu.Lock()
+	s.lockBoth()
 	s.loans.drop() // whoever has recvMu next sees that the socket is closed
-	s.recvMu.Unlock()
+	s.unlockBoth()
 	s.sending.wakeAll()
 	s.receiving.wakeAll()
 	s.engine.closing(s)

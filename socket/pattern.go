@@ -37,6 +37,12 @@ type pattern interface {
 	canSend() bool
 	canRecv() bool
 
+	// settle gives pipes what was sent to them and is kept back, if anything is:
+	// with it, what is sent has a place in each pipe's queue.
+	settle()
+	// collect gives c what there is for its pipes. It has come as it was called.
+	collect(c *courier)
+
 	// straight returns the pipe that all messages go to and the one that all
 	// come from, where there is just one, it takes and gives them unchanged and
 	// the pattern need not know; or nil. The answer changes with attach and
@@ -90,6 +96,8 @@ func (bystander) canSend() bool             { return false }
 func (bystander) canRecv() bool             { return false }
 func (bystander) joint() bool               { return false }
 func (bystander) straight() (out, in *pipe) { return nil, nil }
+func (bystander) settle()                   {}
+func (bystander) collect(*courier)          {}
 func (bystander) close()                    {}
 
 // A mark is what patterns note about a pipe, each only what it needs. A pipe

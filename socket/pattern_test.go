@@ -76,7 +76,9 @@ type rig struct {
 	host   Socket // of the pipes; it only stands there
 	peers  []*testPeer
 	events []func()
-	out    strings.Builder
+
+	couriers map[string]*courier
+	out      strings.Builder
 }
 
 // A testPeer is the far side of one of the pattern's pipes.
@@ -109,6 +111,7 @@ func newRig(t testing.TB, typ Type, o *Options) *rig {
 func (r *rig) start(typ Type, o *Options, start uint32) {
 	r.close()
 	r.typ, r.bufs, r.peers, r.pat = typ, ring.LiveBufs(), nil, newPattern(typ, o, start)
+	r.couriers = nil
 }
 
 // close ends everything and looks for memory not given back.
@@ -182,6 +185,19 @@ func (r *rig) peerAs(given, name, identity string, hwm int, up bool, early ...[]
 		p.connect()
 	}
 	return p
+}
+
+// courier returns the courier of that name, who writes down that he is called.
+func (r *rig) courier(name string) *courier {
+	c := r.couriers[name]
+	if c == nil {
+		c = &courier{call: func() { fmt.Fprintf(&r.out, "%s called\n", name) }, ready: func(*pipe) {}}
+		if r.couriers == nil {
+			r.couriers = make(map[string]*courier)
+		}
+		r.couriers[name] = c
+	}
+	return c
 }
 
 func (p *testPeer) connect() {
@@ -289,6 +305,7 @@ func (r *rig) doNew(words []string) {
 //	send FRAME...          recv            can: whether it could send and receive
 //	subscribe TOPIC        unsubscribe TOPIC
 //	apply TOPIC            unapply TOPIC          XPUB in manual mode
+//	come COURIER...        the reactor's turn to take a burst's messages to its peers
 func (r *rig) doTraffic(words []string) bool {
 	argument := []byte(strings.Join(words[1:], ""))
 	switch words[0] {
@@ -310,6 +327,10 @@ func (r *rig) doTraffic(words []string) bool {
 		r.pat.(interface{ subscribe([]byte) }).subscribe(argument)
 	case "unsubscribe":
 		r.pat.(interface{ unsubscribe([]byte) }).unsubscribe(argument)
+	case "come":
+		for _, name := range words[1:] {
+			r.pat.collect(r.courier(name))
+		}
 	case "apply":
 		r.pat.(*xpub).setSubscription(argument, false)
 	case "unapply":
@@ -323,7 +344,8 @@ func (r *rig) doTraffic(words []string) bool {
 // doPeers does what happens to peers.
 //
 //	peers NAME...          new peers, up
-//	peer NAME option...    one: id=NAME, given=NAME, hwm=N, down, early=FRAME it has sent
+//	peer NAME option...    one: id=NAME, given=NAME, hwm=N, down, early=FRAME it has sent,
+//	                       courier=NAME, conflate
 //	up NAME  down NAME     its connection comes up, or is lost to come back
 //	lost NAME              it is gone
 //	left NAME              it is gone, and what it sent is not read yet
@@ -375,7 +397,7 @@ func (r *rig) doPeers(words []string) bool {
 }
 
 func (r *rig) doPeer(name string, options []string) {
-	id, given, hwm, up := "", "", 0, true
+	id, given, hwm, up, conflate, courier := "", "", 0, true, false, ""
 	var early [][]byte
 	for _, option := range options {
 		key, value, _ := strings.Cut(option, "=")
@@ -388,13 +410,21 @@ func (r *rig) doPeer(name string, options []string) {
 			hwm, _ = strconv.Atoi(value)
 		case "down":
 			up = false
+		case "conflate":
+			conflate = true
+		case "courier":
+			courier = value
 		case "early":
 			early = append(early, parseFrame(value))
 		default:
 			r.t.Fatalf("unknown option %q", option)
 		}
 	}
-	r.peerAs(given, name, id, hwm, up, early...)
+	p := r.peerAs(given, name, id, hwm, up, early...)
+	p.near.out.conflate = conflate
+	if courier != "" {
+		p.near.courier = r.courier(courier)
+	}
 }
 
 // find returns the latest peer of that name.

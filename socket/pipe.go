@@ -110,13 +110,18 @@ func (l *lane) ring() {
 // publishBuf publishes a run of messages that are part of buf, of which it
 // takes over a reference. Producer only.
 func (l *lane) publishBuf(buf *ring.Buf, octets []byte, messages int) {
+	l.appendBuf(buf, octets, messages)
+	l.ring()
+}
+
+// appendBuf is publishBuf for who rings the bell himself. Producer only.
+func (l *lane) appendBuf(buf *ring.Buf, octets []byte, messages int) {
 	if l.conflate {
 		l.replace(buf, octets)
 		l.replaced += uint64(messages)
-	} else {
-		l.stream.Append(buf, octets, messages)
+		return
 	}
-	l.ring()
+	l.stream.Append(buf, octets, messages)
 }
 
 // A conflated message's Buf starts with its size in octets.
@@ -298,6 +303,7 @@ type pipe struct {
 	mark // what the pattern notes about the peer; the pattern's
 
 	in, out *lane
+	courier *courier // of PUB and XPUB, who takes batches to it; nil for inproc
 	host    *Socket
 	link    link   // the connection; nil for inproc
 	peer    *pipe  // the other end; inproc only

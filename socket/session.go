@@ -156,6 +156,7 @@ func (c *session) newPipe() *pipe {
 	in, out := new(lane), new(lane)
 	p := newPipe(c.host, in, out)
 	p.link, c.brokeAt = c, 0
+	p.courier = c.host.courierOf(c.r)
 	if c.dial != nil {
 		p.given = c.dial.given
 	}
@@ -473,11 +474,12 @@ func (c *session) lingering(now time.Time) bool {
 // closing is what closeWithin asked for. Reactor thread.
 func (c *session) closing(now time.Time) {
 	c.host.sendMu.Lock()
+	c.host.pat.settle()
 	c.wr.Lock()
 	if c.p != nil {
 		c.endBurst() // nobody sends any more
 	}
-	c.host.sendMu.Unlock()
+	c.host.unlockSend()
 	written := !c.busy.Load() && !c.queued.Load() && (c.p == nil || c.p.out.empty())
 	c.wr.Unlock()
 	if c.state == stateOver || written || !c.lingering(now) {

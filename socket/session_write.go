@@ -232,7 +232,7 @@ func (c *session) senderBusy(now time.Time) bool {
 	if !h.sendMu.TryLock() {
 		return true // sending this very moment
 	}
-	defer h.sendMu.Unlock()
+	defer h.unlockSend()
 	c.p.out.stream.Publish()
 	if c.queued.Load() {
 		return false

@@ -46,7 +46,7 @@ func (c *session) slim(now time.Time) {
 	}
 	c.slack = !idle
 	c.wr.Unlock()
-	c.host.sendMu.Unlock()
+	c.host.unlockSend()
 	if !idle {
 		c.slimLater(now)
 	}

@@ -35,6 +35,10 @@ type Socket struct {
 	vacant  ring.Inbox[*pipe]
 	sending waitList
 
+	// couriers take batches to the pipes, one for each reactor. Of PUB and XPUB.
+	couriers []runner
+	late     atomic.Bool // one came while somebody else had sendMu, who looks after it
+
 	recvMu    *sync.Mutex // &sendMu if joint
 	inlet     *pipe       // the pattern's straight way in
 	tended    *pipe       // whose producer is lazy; nil if none's is
@@ -132,6 +136,9 @@ func New(t Type, opts *Options) (*Socket, error) {
 	if s.pat.joint() {
 		s.recvMu = &s.sendMu
 	}
+	if s.inline {
+		s.hireCouriers()
+	}
 	if err := o.Engine.add(s); err != nil {
 		return nil, err
 	}
@@ -160,17 +167,18 @@ func (s *Socket) unlockBoth() {
 	s.unlockSend()
 }
 
-// unlockSend gives sendMu back and then flushes what the call has written, so
-// that others can send meanwhile.
+// unlockSend gives sendMu back and then receives the couriers that came meanwhile,
+// and flushes what the call has written, so that others can send.
 func (s *Socket) unlockSend() {
-	if s.ndirty == 0 {
-		s.sendMu.Unlock()
-		return
-	}
 	dirty, n := s.dirty, s.ndirty
-	clear(s.dirty[:n])
-	s.ndirty = 0
+	if n > 0 {
+		clear(s.dirty[:n])
+		s.ndirty = 0
+	}
 	s.sendMu.Unlock()
+	if s.late.Load() {
+		s.receiveCouriers()
+	}
 	for _, c := range dirty[:n] {
 		c.flushFromCaller()
 	}

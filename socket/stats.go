@@ -30,6 +30,7 @@ func (s *Socket) Stats() Stats {
 	defer s.mu.Unlock()
 	s.lockBoth()
 	defer s.unlockBoth()
+	s.pat.settle()
 	var st Stats
 	for p := range s.pipes {
 		if p.detached {

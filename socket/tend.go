@@ -66,7 +66,7 @@ func (s *Socket) tend(p *pipe) {
 		return
 	}
 	l.lazy, s.tended = true, p
-	producer.sendMu.Unlock()
+	producer.unlockSend()
 }
 
 // stopTending ends the tending of p's in lane. Whatever was sent by then can be

@@ -40,6 +40,7 @@ const (
 type xpub struct {
 	bystander
 	dist dist
+	fan  fan
 	fq   fq
 	subs trie
 	sets [][]*pipe // what matched; memory reused from message to message
@@ -81,6 +82,7 @@ func newXPub(o *Options) *xpub {
 }
 
 func (s *xpub) attach(p *pipe) {
+	s.fan.settle() // with InvertMatching p is one of those whom all is for
 	s.dist.add(p)
 	s.fq.add(p)
 	s.drain()
@@ -90,6 +92,7 @@ func (s *xpub) attach(p *pipe) {
 // prematurely, generate a suitable unsubscribe request for the calling
 // application."
 func (s *xpub) detach(p *pipe) {
+	s.fan.forget()
 	s.dist.remove(p)
 	s.fq.remove(p)
 	held := &s.subs
@@ -108,11 +111,21 @@ func (s *xpub) detach(p *pipe) {
 // in between, messages queue for it as they do for any peer we connect to.
 func (s *xpub) connected(p *pipe) {
 	if s.welcome != nil {
+		s.fan.settle()
 		p.write(nil, s.welcome)
 	}
 }
 
-func (s *xpub) writable(p *pipe) { s.dist.activate(p) }
+// disconnected looks anew who has room: p has none any more if it left for good.
+func (s *xpub) disconnected(*pipe) { s.fan.settle() }
+
+func (s *xpub) writable(p *pipe) {
+	s.fan.settle()
+	s.dist.activate(p)
+}
+
+func (s *xpub) settle()            { s.fan.settle() }
+func (s *xpub) collect(c *courier) { s.fan.collect(c) }
 
 // send gives the message to all who have subscribed to what it starts with, or
 // with InvertMatching to the rest. "SHALL silently drop the message if the
@@ -120,22 +133,46 @@ func (s *xpub) writable(p *pipe) { s.dist.activate(p) }
 // it waits until all of them have room.
 func (s *xpub) send(parts [][]byte) error {
 	s.sets = s.subs.match(parts[0], s.sets[:0])
-	var to []*pipe
+	n := wireSize(nil, parts)
+	if s.fan.takes(s.sets, n) {
+		s.fan.add(n, parts)
+		return nil
+	}
+	to := s.audience()
+	if len(to) == 0 {
+		return nil
+	}
+	again := s.fan.follows(to)
+	if s.fan.room == 0 || n > fanMessage {
+		s.fan.settle()
+		if s.noDrop && !s.dist.allOpen(to) {
+			s.fan.busy = true
+			return errWouldBlock
+		}
+		if !again || n > fanMessage || !s.fan.open(&s.dist) {
+			s.dist.send(to, parts)
+			if again {
+				s.fan.summon(to)
+			}
+			return nil
+		}
+	}
+	s.fan.sets = append(s.fan.sets[:0], s.sets...)
+	s.fan.add(n, parts)
+	return nil
+}
+
+// audience is who the message that matched sets is for. Valid as dist.union's.
+func (s *xpub) audience() []*pipe {
 	switch {
 	case s.invert:
-		to = s.dist.others(s.sets)
+		return s.dist.others(s.sets)
 	case len(s.sets) == 0:
 		return nil
 	case len(s.sets) == 1:
-		to = s.sets[0]
-	default:
-		to = s.dist.union(s.sets)
+		return s.sets[0]
 	}
-	if s.noDrop && !s.dist.allOpen(to) {
-		return errWouldBlock
-	}
-	s.dist.send(to, parts)
-	return nil
+	return s.dist.union(s.sets)
 }
 
 // readable takes in p's subscriptions at once, whether or not anybody receives.
@@ -193,6 +230,8 @@ func (s *xpub) request(p *pipe, frame []byte) (news bool) {
 	topic, held := frame[1:], &s.subs
 	if s.manual {
 		held = &s.asked
+	} else {
+		s.fan.forget() // what was sent before goes to those who were subscribed then
 	}
 	switch {
 	case frame[0] == cancelOctet:
@@ -259,6 +298,7 @@ func (s *xpub) setSubscription(topic []byte, cancel bool) {
 	if p == nil {
 		return
 	}
+	s.fan.forget()
 	if cancel {
 		s.subs.remove(topic, p)
 	} else {
@@ -274,4 +314,5 @@ func (s *xpub) joint() bool   { return true }
 func (s *xpub) close() {
 	s.notices.Discard()
 	s.dist.wire.release()
+	s.fan.release()
 }

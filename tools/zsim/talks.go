@@ -164,6 +164,10 @@ func newFeed(w *world) (story, error) {
 		return nil, err
 	}
 	n := 1 + w.dice.IntN(4)
+	alike := w.dice.IntN(2) == 0 // everybody wants everything, and there are many
+	if alike {
+		n += 5
+	}
 	w.plan = fmt.Sprintf("%v to %d SUB", t, n)
 	for range n {
 		s, err := w.socket(socket.TypeSub, socket.Options{})
@@ -172,7 +176,7 @@ func newFeed(w *world) (story, error) {
 		}
 		var wants []byte
 		for topic := range byte(topics) {
-			if w.dice.IntN(2) == 0 {
+			if alike || w.dice.IntN(2) == 0 {
 				wants = append(wants, topic)
 				if err := s.Subscribe([]byte{topic}); err != nil {
 					return nil, err
@@ -205,7 +209,7 @@ func (f *feed) act(calm bool) error {
 	}
 	// In the storm it floods. In the calm each message follows when the one
 	// before has arrived everywhere: then there is room, so none may be lost.
-	for range 1 + f.w.dice.IntN(3) {
+	for range 1 + f.w.dice.IntN(6) {
 		if calm && (!f.calmed || f.left == 0 || !f.quiet()) {
 			break
 		}
