@@ -60,7 +60,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) error {
 	}
 	root.SetOut(out)
 	root.SetErr(errs)
-	root.AddCommand(runCommand(), listCommand(), soakCommand())
+	root.AddCommand(runCommand(), listCommand(), soakCommand(), reportCommand())
 	root.SetArgs(args)
 	return root.ExecuteContext(ctx)
 }

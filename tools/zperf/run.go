@@ -1,8 +1,8 @@
 package main
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/zeroring/zeroring/bench"
+	"github.com/zeroring/zeroring/bench/report"
 )
 
 type runOptions struct {
@@ -69,27 +70,42 @@ func (o *runOptions) run(ctx context.Context, progress io.Writer) error {
 			_, _ = fmt.Fprintf(progress, "system calls are not counted: %v\n", err)
 		}
 	}
-	report, runErr := suite.Run(ctx)
-	if report == nil {
+	found, runErr := suite.Run(ctx)
+	if found == nil {
 		return runErr
 	}
-	report.Command = strings.Join(os.Args, " ")
-	return errors.Join(runErr, o.write(report, progress), failed(report))
+	found.Command = strings.Join(os.Args, " ")
+	return errors.Join(runErr, write(found, o.out, progress), failed(found))
 }
 
-func (o *runOptions) write(r *bench.Report, progress io.Writer) error {
-	if err := os.MkdirAll(o.out, 0o755); err != nil {
+// write writes all there is to read of r into the folder.
+func write(r *bench.Report, dir string, progress io.Writer) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	text, err := json.MarshalIndent(r, "", " ")
-	if err != nil {
-		return err
+	var errs []error
+	for _, file := range []struct {
+		name  string
+		write func(io.Writer, *bench.Report) error
+	}{
+		{"results.json", report.JSON}, {"report.html", report.HTML}, {"bench.txt", report.Bench},
+		{"ratios.md", report.Markdown},
+	} {
+		var text bytes.Buffer
+		err := file.write(&text, r)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, file.name), text.Bytes(), 0o644)
+		}
+		errs = append(errs, err)
 	}
-	if err := os.WriteFile(filepath.Join(o.out, "results.json"), text, 0o644); err != nil {
-		return err
+	hgrm := filepath.Join(dir, "hgrm")
+	err := os.MkdirAll(hgrm, 0o755)
+	if err == nil {
+		err = report.HGRM(hgrm, r)
 	}
-	_, err = fmt.Fprintf(progress, "wrote %s\n", o.out)
-	return err
+	errs = append(errs, err)
+	_, err = fmt.Fprintf(progress, "wrote %s\n", filepath.Join(dir, "report.html"))
+	return errors.Join(append(errs, err)...)
 }
 
 func failed(r *bench.Report) error {
@@ -99,4 +115,30 @@ func failed(r *bench.Report) error {
 		}
 	}
 	return nil
+}
+
+func reportCommand() *cobra.Command {
+	var out string
+	cmd := &cobra.Command{
+		Use:   "report results.json",
+		Short: "Make the reports again from results that were kept",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f, err := os.Open(args[0])
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			r, err := report.Read(f)
+			if err != nil {
+				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			if out == "" {
+				out = filepath.Dir(args[0])
+			}
+			return write(r, out, cmd.ErrOrStderr())
+		},
+	}
+	cmd.Flags().StringVar(&out, "out", "", "the folder to write into (default the one that the results are in)")
+	return cmd
 }
