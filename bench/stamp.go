@@ -73,8 +73,8 @@ func (s Stamp) Put(body []byte, seq uint64, intended int64) {
 	b := body[s.Prefix:]
 	switch {
 	case len(b) < 16:
-		binary.LittleEndian.PutUint32(b, uint32(seq))
-		binary.LittleEndian.PutUint32(b[4:], uint32(s.check(seq)))
+		// One store: whoever copies the octets as one would have to wait for two.
+		binary.LittleEndian.PutUint64(b, uint64(uint32(seq))|s.check(seq)<<32)
 		return
 	case len(b) >= stampTime:
 		binary.LittleEndian.PutUint64(b[8:], uint64(intended))

@@ -6,13 +6,44 @@ import (
 	"sync/atomic"
 )
 
-// Buffers come in powers of two from minBufShift to maxBufShift and are
-// recycled. A larger one is made to measure and left to the collector: it
-// belongs to one huge message, and keeping it would keep its peak.
+// Small buffers come in powers of two from 512 octets, large ones in quarters of
+// powers of two, and are recycled. One of more than 16 MiB is made to measure and
+// left to the collector: it belongs to one huge message, and keeping it would
+// keep its peak.
+//
+// What was given back last is in the processor's cache, which for a large
+// buffer is what its use costs. A pool of the runtime's hands the oldest to
+// whoever runs on another processor, and it is on another that most buffers are
+// given back. So the most recent of the large ones, keptOctets of them at most,
+// are on stacks that all share: the lock costs less than a per cent of copying
+// what is in the buffer.
 const (
-	minBufShift = 9  // 512 octets
-	maxBufShift = 20 // 1 MiB
+	minBufShift   = 9  // 512 octets
+	largeBufShift = 15 // more than 32 KiB
+	maxBufShift   = 24 // 16 MiB
+	keptOctets    = 8 << 20
+
+	smallClasses = largeBufShift - minBufShift + 1
+	largeClasses = (maxBufShift - largeBufShift) * 4
 )
+
+// classOf returns the class of the buffers that are just large enough for size,
+// and their size. Those of more than the largest class have none.
+func classOf(size int) (class, octets int) {
+	last := uint(max(size, 1) - 1)
+	shift := bits.Len(last)
+	switch {
+	case shift <= largeBufShift:
+		shift = max(shift, minBufShift)
+		return shift - minBufShift, 1 << shift
+	case shift > maxBufShift:
+		return -1, size
+	}
+	// base <= last < 2 base
+	base := uint(1) << (shift - 1)
+	quarter := (last - base) / (base / 4)
+	return smallClasses + 4*(shift-1-largeBufShift) + int(quarter), int(base + (quarter+1)*(base/4))
+}
 
 // A Buf is a reference-counted buffer.
 //
@@ -26,24 +57,66 @@ type Buf struct {
 }
 
 var (
-	bufPools [maxBufShift - minBufShift + 1]sync.Pool
+	bufPools [smallClasses + largeClasses]sync.Pool
 	liveBufs atomic.Int64
+	kept     keptBufs
 )
+
+// keptBufs are large buffers that nobody uses, the most recent of each class
+// last.
+type keptBufs struct {
+	mu     sync.Mutex
+	octets int
+	stacks [largeClasses][]*Buf
+}
+
+func (k *keptBufs) get(class int) *Buf {
+	i := class - smallClasses
+	if i < 0 {
+		return nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	stack := k.stacks[i]
+	if len(stack) == 0 {
+		return nil
+	}
+	b := stack[len(stack)-1]
+	stack[len(stack)-1] = nil
+	k.stacks[i] = stack[:len(stack)-1]
+	k.octets -= len(b.Data)
+	return b
+}
+
+// put reports whether there was room for b.
+func (k *keptBufs) put(b *Buf) bool {
+	i := int(b.class) - smallClasses
+	if i < 0 {
+		return false
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.octets+len(b.Data) > keptOctets {
+		return false
+	}
+	k.stacks[i] = append(k.stacks[i], b)
+	k.octets += len(b.Data)
+	return true
+}
 
 // NewBuf returns a Buf of at least size octets, with one reference. Its
 // contents are arbitrary.
 func NewBuf(size int) *Buf {
-	shift := max(minBufShift, bits.Len(uint(max(size, 1)-1)))
+	class, octets := classOf(size)
 	liveBufs.Add(1)
-	if shift > maxBufShift {
-		b := &Buf{Data: make([]byte, size), class: -1}
-		b.refs.Store(1)
-		return b
+	var b *Buf
+	if class >= 0 {
+		if b = kept.get(class); b == nil {
+			b, _ = bufPools[class].Get().(*Buf)
+		}
 	}
-	class := shift - minBufShift
-	b, _ := bufPools[class].Get().(*Buf)
 	if b == nil {
-		b = &Buf{Data: make([]byte, 1<<shift), class: int8(class)}
+		b = &Buf{Data: make([]byte, octets), class: int8(class)}
 	}
 	b.refs.Store(1)
 	return b
@@ -65,7 +138,7 @@ func (b *Buf) Release() {
 		panic("ring: Buf released more often than retained")
 	default:
 		liveBufs.Add(-1)
-		if b.class >= 0 {
+		if b.class >= 0 && !kept.put(b) {
 			bufPools[b.class].Put(b)
 		}
 	}

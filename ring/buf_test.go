@@ -10,7 +10,8 @@ func TestBufSizes(t *testing.T) {
 	noLeak(t)
 	for _, tt := range []struct{ size, want int }{
 		{-1, 512}, {0, 512}, {1, 512}, {511, 512}, {512, 512}, {513, 1024}, {1024, 1024}, {1025, 2048},
-		{1<<20 - 1, 1 << 20}, {1 << 20, 1 << 20}, {1<<20 + 1, 1<<20 + 1}, {3 << 20, 3 << 20},
+		{32 << 10, 32 << 10}, {32<<10 + 1, 40 << 10}, {40 << 10, 40 << 10}, {40<<10 + 1, 48 << 10}, {64 << 10, 64 << 10},
+		{1<<20 - 1, 1 << 20}, {1 << 20, 1 << 20}, {1<<20 + 1, 5 << 18}, {7<<18 + 1, 2 << 20}, {10 << 20, 10 << 20}, {16 << 20, 16 << 20}, {16<<20 + 1, 16<<20 + 1}, {17 << 20, 17 << 20},
 	} {
 		b := NewBuf(tt.size)
 		if len(b.Data) != tt.want || cap(b.Data) != tt.want {
@@ -24,7 +25,7 @@ func TestBufSizes(t *testing.T) {
 }
 
 func TestBufReferences(t *testing.T) {
-	for _, size := range []int{64, 2 << 20} { // pooled and not
+	for _, size := range []int{64, 64 << 10, 17 << 20} { // pooled, stacked, and neither
 		before := LiveBufs()
 		b := NewBuf(size)
 		b.Retain(2)
@@ -47,7 +48,7 @@ func TestBufMisuse(t *testing.T) {
 	misuse := func(name string, f func(b *Buf)) {
 		t.Run(name, func(t *testing.T) {
 			// Made to measure, so that nobody else is harmed by what f does.
-			b := NewBuf(2 << 20)
+			b := NewBuf(17 << 20)
 			b.Release()
 			defer func() {
 				if recover() == nil {
@@ -143,5 +144,38 @@ func TestBufDoesNotAllocate(t *testing.T) {
 			b.Release()
 			b.Release()
 		})
+	}
+}
+
+// Of large buffers the one given back last is the next to be used, and only so
+// many are kept.
+func TestLargeBufsStack(t *testing.T) {
+	noLeak(t)
+	const size = 64 << 10
+	a, b := NewBuf(size), NewBuf(size)
+	a.Release()
+	b.Release()
+	if c := NewBuf(size); c != b {
+		t.Error("what was given back last was not used next")
+	} else {
+		c.Release()
+	}
+	var bufs []*Buf
+	for range 2 * keptOctets / size {
+		bufs = append(bufs, NewBuf(size))
+	}
+	for _, b := range bufs {
+		b.Release()
+	}
+	kept.mu.Lock()
+	defer kept.mu.Unlock()
+	octets := 0
+	for _, stack := range kept.stacks {
+		for _, b := range stack {
+			octets += len(b.Data)
+		}
+	}
+	if octets != kept.octets || octets > keptOctets || octets < keptOctets/2 {
+		t.Errorf("%d octets are kept, and counted as %d, of %d", octets, kept.octets, keptOctets)
 	}
 }
