@@ -50,6 +50,9 @@ type driver interface {
 
 	// The rest may be called by any goroutine.
 
+	// giveWay lets another thread have the calling thread's processor for once.
+	giveWay()
+
 	// tryRead and tryWrite do the operation at once or return ErrAgain. An
 	// OpRecv (OpSend) may not be in flight for fd. They let a caller work when
 	// the reactor has nothing to do with fd. tryRead returns io.EOF at the end

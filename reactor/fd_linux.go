@@ -73,6 +73,9 @@ const (
 	sendFlags = unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
 )
 
+// giveWay may take as long as others have to do, so Go's scheduler is told.
+func (kernelSockets) giveWay() { unix.Syscall(unix.SYS_SCHED_YIELD, 0, 0, 0) }
+
 // recvNow reads what is there. b may not be empty.
 func recvNow(fd FD, b []byte) (int, syscall.Errno) {
 	for {

@@ -97,6 +97,16 @@ func (r *Reactor) StopTimer(t *Timer) { r.timers.stop(t) }
 // one for them. Reactor thread only.
 func (r *Reactor) Yield() { r.yielded = true }
 
+// GiveWay lets others have the calling goroutine's processor for once: other
+// goroutines, and then other threads. Who looks on for octets calls it between
+// two looks, for what sends them may wait for this very processor: the kernel
+// likes to wake a receiver where its sender runs, and that now looks on for the
+// answer. Any goroutine.
+func (r *Reactor) GiveWay() {
+	runtime.Gosched()
+	r.driver.giveWay()
+}
+
 // Leave gives back the connection that Group.Home counted. Any goroutine.
 func (r *Reactor) Leave() { r.load.Add(-1) }
 

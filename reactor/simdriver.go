@@ -34,6 +34,7 @@ func newSimDriver(n *Network, maxOps int) *simDriver {
 func (d *simDriver) ops() *opTable { return d.table }
 
 func (d *simDriver) pinned() bool   { return false }
+func (d *simDriver) giveWay()       {}
 func (d *simDriver) now() time.Time { return d.network.Now() }
 
 func (d *simDriver) wake() {

@@ -3,7 +3,6 @@ package socket
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"time"
 
 	"github.com/zeroring/zeroring/zmtp"
@@ -61,8 +60,7 @@ func (s *Socket) recvSpinning(c *session) (*Message, error) {
 			c.yieldReading()
 			return nil, errWouldBlock
 		}
-		// What we wait for may itself wait for this processor.
-		runtime.Gosched()
+		c.r.GiveWay()
 	}
 }
 
