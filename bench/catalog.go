@@ -11,17 +11,23 @@ import (
 
 // Of each plot, the sizes on its axis.
 var (
-	throughputSizes = []int{8, 16, 64, 256, 1 << 10, 8 << 10, 64 << 10, 1 << 20}
-	subscribers     = []int{1, 16, 64, 512, 2000}
-	connections     = []int{1, 10, 100, 1000, 10_000}
-	manySockets     = []int{1, 10, 100, 1000}
-	manyTopics      = []int{1, 100, 10_000, 100_000}
+	throughputSizes = map[Transport][]int{
+		TCP:    {8, 16, 64, 256, 1 << 10, 8 << 10, 64 << 10, 1 << 20},
+		IPC:    {8, 64, 1 << 10, 64 << 10, 1 << 20},
+		Inproc: {8, 64, 1 << 10, 64 << 10, 1 << 20},
+	}
+	subscribers = []int{1, 16, 64, 512, 2000}
+	connections = []int{1, 10, 100, 1000, 10_000}
+	manySockets = []int{1, 10, 100, 1000}
+	manyTopics  = []int{1, 100, 10_000, 100_000}
 )
 
 const (
 	smallMessage = 64
 	// manyWarmup is longer, for workloads that have much to set going.
-	manyWarmup = 300 * time.Millisecond
+	manyWarmup = 200 * time.Millisecond
+	// curvePairs are enough where many points make a curve.
+	curvePairs = 3
 	// settle is how long connections rest before their memory is measured: long
 	// enough for a library to give back what it needed to make them.
 	settle = 3 * time.Second
@@ -37,10 +43,10 @@ func Standard() (all []Workload) {
 
 func throughput() (all []Workload) {
 	for _, t := range []Transport{TCP, IPC, Inproc} {
-		for _, size := range throughputSizes {
+		for _, size := range throughputSizes[t] {
 			all = append(all, Workload{
 				Name: fmt.Sprintf("thr/%s/%d", t, size), Pattern: PushPull, Transport: t, Size: size,
-				Plot: "thr/" + string(t), X: float64(size),
+				Plot: "thr/" + string(t), X: float64(size), Calls: size == smallMessage,
 			})
 		}
 	}
@@ -49,7 +55,7 @@ func throughput() (all []Workload) {
 
 func latency() (all []Workload) {
 	for _, t := range []Transport{TCP, IPC, Inproc} {
-		all = append(all, Workload{Name: "lat/reqrep/" + string(t), Pattern: ReqRep, Transport: t, Size: smallMessage})
+		all = append(all, Workload{Name: "lat/reqrep/" + string(t), Pattern: ReqRep, Transport: t, Size: smallMessage, Calls: true})
 	}
 	for _, gap := range []time.Duration{100 * time.Microsecond, time.Millisecond} {
 		all = append(all, Workload{
@@ -93,7 +99,7 @@ func fanOut() (all []Workload) {
 		for _, n := range subscribers {
 			all = append(all, Workload{
 				Name: fmt.Sprintf("fanout/%d/%d", size, n), Pattern: PubSub, Transport: TCP, Size: size, Peers: n,
-				Warmup: manyWarmup, Plot: fmt.Sprintf("fanout/%d", size), X: float64(n),
+				Warmup: manyWarmup, Plot: fmt.Sprintf("fanout/%d", size), X: float64(n), Calls: n == 64,
 			})
 		}
 	}
@@ -102,11 +108,11 @@ func fanOut() (all []Workload) {
 
 func others() (all []Workload) {
 	all = []Workload{
-		{Name: "fanin/1000", Pattern: DealerRouter, Transport: TCP, Size: smallMessage, Peers: 1000, Window: 10, Warmup: manyWarmup},
+		{Name: "fanin/1000", Pattern: DealerRouter, Transport: TCP, Size: smallMessage, Peers: 1000, Window: 10, Warmup: manyWarmup, Calls: true},
 		{Name: "proxy/64", Pattern: Proxy, Transport: TCP, Size: smallMessage},
 		{Name: "proxy/1024", Pattern: Proxy, Transport: TCP, Size: 1 << 10},
-		{Name: "storm/2000", Pattern: Connect, Transport: TCP, Size: smallMessage, Peers: 2000},
-		{Name: "memory/10000", Pattern: Connect, Transport: TCP, Size: smallMessage, Conns: 10_000, Settle: settle},
+		{Name: "storm/2000", Pattern: Connect, Transport: TCP, Size: smallMessage, Peers: 2000, Calls: true},
+		{Name: "memory/10000", Pattern: Connect, Transport: TCP, Size: smallMessage, Conns: 10_000, Settle: settle, Pairs: curvePairs},
 		{
 			Name: "parallel/2", Pattern: PushPull, Transport: TCP, Size: smallMessage, Peers: 2, Threads: 2, Reactors: 2,
 		},
@@ -117,19 +123,19 @@ func others() (all []Workload) {
 	for _, n := range connections {
 		all = append(all, Workload{
 			Name: fmt.Sprintf("growth/connections/%d", n), Pattern: PushPull, Transport: TCP, Size: smallMessage, Conns: n,
-			Warmup: manyWarmup, Plot: "growth/connections", X: float64(n),
+			Warmup: manyWarmup, Plot: "growth/connections", X: float64(n), Pairs: curvePairs,
 		})
 	}
 	for _, n := range manyTopics {
 		all = append(all, Workload{
 			Name: fmt.Sprintf("growth/subscriptions/%d", n), Pattern: PubSub, Transport: TCP, Size: smallMessage, Topics: n,
-			Warmup: manyWarmup, Plot: "growth/subscriptions", X: float64(n),
+			Warmup: manyWarmup, Plot: "growth/subscriptions", X: float64(n), Pairs: curvePairs,
 		})
 	}
 	for _, n := range manySockets {
 		all = append(all, Workload{
 			Name: fmt.Sprintf("growth/sockets/%d", n), Pattern: PushPull, Transport: Inproc, Size: smallMessage, Peers: n,
-			Warmup: manyWarmup, Plot: "growth/sockets", X: float64(n),
+			Warmup: manyWarmup, Plot: "growth/sockets", X: float64(n), Pairs: curvePairs,
 		})
 	}
 	return all

@@ -49,19 +49,23 @@ func (t turn) length() time.Duration {
 func (s *Suite) turns() (turns []turn) {
 	for _, w := range s.Workloads {
 		w = w.Normal()
-		for pair := range s.Pairs {
+		pairs := s.Pairs
+		if w.Pairs > 0 {
+			pairs = min(pairs, w.Pairs)
+		}
+		for pair := range pairs {
 			for i := range s.Systems {
 				sys := s.Systems[(i+pair)%len(s.Systems)]
-				if pair < sys.runs(w, s.Pairs) {
+				if pair < sys.runs(w, pairs) {
 					turns = append(turns, turn{workload: w, system: sys, pair: pair})
 				}
 			}
 		}
-		if len(s.Wrap) == 0 {
+		if len(s.Wrap) == 0 || !w.Calls {
 			continue
 		}
 		for _, sys := range s.Systems {
-			if sys.runs(w, s.Pairs) > 0 {
+			if sys.runs(w, pairs) > 0 {
 				turns = append(turns, turn{workload: w, system: sys, counts: true})
 			}
 		}

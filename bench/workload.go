@@ -67,14 +67,20 @@ type Workload struct {
 	// Settle is how long connections rest before their memory is measured.
 	Settle time.Duration
 
+	// Pairs, if not zero, is the most runs that each system makes: for what takes
+	// long, or is of a curve rather than of a point.
+	Pairs int
+	// Calls has system calls counted too.
+	Calls bool
+
 	// Also names, for the report, what the workload is of: a plot and its axis.
 	Plot string
 	X    float64
 }
 
 const (
-	defaultWarmup   = 100 * time.Millisecond
-	defaultDuration = 400 * time.Millisecond
+	defaultWarmup   = 80 * time.Millisecond
+	defaultDuration = 300 * time.Millisecond
 )
 
 // Normal returns w with its zero values made good.
