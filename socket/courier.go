@@ -13,10 +13,10 @@ import (
 // it came.
 type runner struct {
 	courier
-	host *Socket
-	r    *reactor.Reactor
-	task reactor.Task
-	late atomic.Bool // it came and was not received
+	host    *Socket
+	r       *reactor.Reactor
+	task    reactor.Task
+	arrived atomic.Bool // it came and was not received
 }
 
 // hireCouriers gives s a courier for each reactor.
@@ -44,18 +44,18 @@ func (s *Socket) courierOf(r *reactor.Reactor) *courier {
 // come is what call asks for. Reactor thread.
 func (c *runner) come(time.Time) {
 	// Whoever has sendMu gives it back, and then looks who came meanwhile.
-	c.late.Store(true)
-	c.host.late.Store(true)
+	c.arrived.Store(true)
+	c.host.arrived.Store(true)
 	c.host.receiveCouriers()
 }
 
 // receiveCouriers gives the couriers that came what is there for them, unless
 // that falls to somebody else, who has sendMu. Any goroutine.
 func (s *Socket) receiveCouriers() {
-	for s.late.Load() && s.sendMu.TryLock() {
-		s.late.Store(false)
+	for s.arrived.Load() && s.sendMu.TryLock() {
+		s.arrived.Store(false)
 		for i := range s.couriers {
-			if c := &s.couriers[i]; c.late.Swap(false) {
+			if c := &s.couriers[i]; c.arrived.Swap(false) {
 				s.pat.collect(&c.courier)
 			}
 		}

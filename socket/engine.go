@@ -61,9 +61,10 @@ const defaultSpin = 100 * time.Microsecond
 // An Engine runs the connections of sockets, on its reactors, and holds inproc
 // names. It is what libzmq calls a context.
 type Engine struct {
-	group *reactor.Group
-	log   *slog.Logger
-	spin  time.Duration
+	group    *reactor.Group
+	sweepers []*sweeper
+	log      *slog.Logger
+	spin     time.Duration
 
 	// manual says that a simulation runs the reactors turn by turn, on the
 	// goroutine that calls us: nothing here may wait for them but Close, which
@@ -75,6 +76,7 @@ type Engine struct {
 	mu      sync.Mutex
 	dice    *rand.Rand // the shell's; state machines are handed numbers
 	sockets map[*Socket]struct{}
+	added   int // sockets there ever were
 	closed  bool
 	inproc  map[string]*Socket // who bound which name
 	pending map[string][]*pipe // far ends of connects to names nobody has bound yet
@@ -109,7 +111,7 @@ func NewEngine(opts *EngineOptions) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{
-		group: group, log: o.Logger, spin: orDefault(o.Spin, defaultSpin),
+		group: group, sweepers: newSweepers(group), log: o.Logger, spin: orDefault(o.Spin, defaultSpin),
 		dice:    rand.New(rand.NewPCG(seed(o.Seed), 0)),
 		sockets: make(map[*Socket]struct{}),
 		inproc:  make(map[string]*Socket),
@@ -182,6 +184,8 @@ func (e *Engine) add(s *Socket) error {
 	if e.closed {
 		return ErrClosed
 	}
+	s.sweeper = e.sweepers[e.added%len(e.sweepers)]
+	e.added++
 	e.sockets[s] = struct{}{}
 	return nil
 }

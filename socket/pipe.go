@@ -433,6 +433,12 @@ func (p *pipe) readSeen(m *Message) bool {
 	return true
 }
 
+// seen reports whether the consumer has seen a message that it has not read.
+func (p *pipe) seen() bool {
+	octets, _ := p.in.stream.Seen()
+	return len(octets) > 0
+}
+
 // waiting reports whether read would find a message. If not, the socket calls
 // the pattern's readable once there is one.
 func (p *pipe) waiting() bool {

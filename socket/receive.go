@@ -36,6 +36,7 @@ func (s *Socket) unlockRecv() {
 func (s *Socket) TryRecv() (*Message, error) {
 	m, err := s.recvOnce()
 	if err == errWouldBlock {
+		s.writeLate()
 		if c := s.sole.Load(); c != nil && c.readFromCaller() == readSome {
 			m, err = s.recvOnce()
 		}
@@ -109,6 +110,7 @@ func (s *Socket) takeAhead(p *pipe, behind int) {
 // recvSlowly waits for a message.
 func (s *Socket) recvSlowly(ctx context.Context) (*Message, error) {
 	for {
+		s.writeLate()
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}

@@ -25,7 +25,7 @@ type sessionWriter session
 // host's sendMu.
 func (c *sessionWriter) dataReady() {
 	h := c.host
-	if h.ndirty < maxDirty {
+	if h.ndirty < maxDirty || h.answers && h.ndirty < maxLate {
 		h.dirty[h.ndirty] = (*session)(c)
 		h.ndirty++
 		return
@@ -232,7 +232,7 @@ func (c *session) senderBusy(now time.Time) bool {
 	if !h.sendMu.TryLock() {
 		return true // sending this very moment
 	}
-	defer h.unlockSend()
+	defer h.sendMu.Unlock()
 	c.p.out.stream.Publish()
 	if c.queued.Load() {
 		return false

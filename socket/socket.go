@@ -30,14 +30,15 @@ type Socket struct {
 	sendMu  sync.Mutex
 	outlet  *pipe    // the pattern's straight way out
 	parts   [][]byte // what is being sent; memory reused from call to call
-	dirty   [maxDirty]*session
-	ndirty  int // sessions whose flushing fell to the call that holds sendMu
+	dirty   [maxLate]*session
+	ndirty  int // sessions whose flushing fell to the call that holds sendMu, or was put off
+	late    late
 	vacant  ring.Inbox[*pipe]
 	sending waitList
 
 	// couriers take batches to the pipes, one for each reactor. Of PUB and XPUB.
 	couriers []runner
-	late     atomic.Bool // one came while somebody else had sendMu, who looks after it
+	arrived  atomic.Bool // one came while somebody else had sendMu, who looks after it
 
 	recvMu    *sync.Mutex // &sendMu if joint
 	inlet     *pipe       // the pattern's straight way in
@@ -60,6 +61,10 @@ type Socket struct {
 
 	// oneWay says that messages only leave, or only arrive.
 	oneWay bool
+
+	// answers says that what is sent may answer what was received: see late.
+	answers bool
+	sweeper *sweeper
 
 	// sole is the connection of the only pipe, if there is only one and it has
 	// a connection. Calls work on it themselves rather than have its reactor do it.
@@ -122,6 +127,7 @@ func New(t Type, opts *Options) (*Socket, error) {
 		oneWay:    !t.sends() || !t.receives(),
 		choosy:    o.RouterMandatory || o.XPubNoDrop,
 	}
+	s.answers, s.late.node.Value = t == TypeDealer || t == TypeRouter, s
 	s.sendHWM.Store(hwmOf(o.SendHWM))
 	s.recvHWM.Store(hwmOf(o.RecvHWM))
 	s.zmtp[0] = s.engineConfig()
@@ -167,20 +173,16 @@ func (s *Socket) unlockBoth() {
 	s.unlockSend()
 }
 
-// unlockSend gives sendMu back and then receives the couriers that came meanwhile,
-// and flushes what the call has written, so that others can send.
+// unlockSend gives sendMu back, receives the couriers that came meanwhile, and
+// flushes what the call has written, unless that may wait for more.
 func (s *Socket) unlockSend() {
-	dirty, n := s.dirty, s.ndirty
-	if n > 0 {
-		clear(s.dirty[:n])
-		s.ndirty = 0
+	if s.ndirty > 0 && !s.putOff() {
+		s.flushDirty()
+		return
 	}
 	s.sendMu.Unlock()
-	if s.late.Load() {
+	if s.arrived.Load() {
 		s.receiveCouriers()
-	}
-	for _, c := range dirty[:n] {
-		c.flushFromCaller()
 	}
 }
 
@@ -326,8 +328,12 @@ func (s *Socket) trySendLocked(frames [][]byte) error {
 	s.parts = append(s.parts[:0], frames...)
 	err := s.sendParts()
 	clear(s.parts)
+	if err != nil {
+		s.flushDirty() // a call that waits for room waits for this too
+		return err
+	}
 	s.unlockSend()
-	return err
+	return nil
 }
 
 // SendBytes sends one message of one frame, which is copied. It waits as Send
@@ -340,10 +346,7 @@ func (s *Socket) SendBytes(ctx context.Context, body []byte) error {
 	if s.sendStraight(body) {
 		return nil
 	}
-	s.parts = append(s.parts[:0], body)
-	err := s.sendParts()
-	s.parts[0] = nil
-	s.unlockSend()
+	err := s.trySendLocked([][]byte{body})
 	if err != errWouldBlock {
 		return err
 	}
@@ -376,6 +379,9 @@ func (s *Socket) sendParts() error {
 		s.drainReadable() // a late reply, which must not pass for one to what is sent now
 	}
 	err := s.pat.send(s.parts)
+	if s.ndirty > 0 && s.answers {
+		s.late.octets += wireSize(nil, s.parts)
+	}
 	if c := s.sole.Load(); c != nil && c.bursting.Load() {
 		err = s.sendBurst(c, wireSize(nil, s.parts), err)
 	}
@@ -480,7 +486,7 @@ func (s *Socket) SendBatch(ctx context.Context, bodies [][]byte) (int, error) {
 			sent++
 		}
 		clear(s.parts)
-		s.unlockSend()
+		s.flushDirty()
 		if err == errWouldBlock {
 			err = s.sendSlowly(ctx, bodies[sent:sent+1])
 			if err == nil {
