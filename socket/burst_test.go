@@ -626,3 +626,33 @@ func TestUnbegunMessageIsNotDropped(t *testing.T) {
 		wantBody(t, pull, "waits")
 	})
 }
+
+// What is sent to many connections in turn is a burst when it keeps coming, for
+// as long as it does, and as long as nobody answers.
+func TestBurstToMany(t *testing.T) {
+	var b spread
+	now := time.Unix(1000, 0)
+	for i, step := range []struct {
+		after time.Duration
+		heard bool
+		want  bool
+	}{
+		{time.Second, false, false},
+		{burstGap, false, false}, {burstGap, false, false}, {burstGap, false, true}, {0, false, true},
+		{burstGap + 1, false, false}, // a pause ends it
+		{1, false, false}, {1, false, false}, {1, false, true},
+		{1, true, false}, // an answer too
+		{1, false, false}, {1, false, false}, {1, false, true},
+	} {
+		now = now.Add(step.after)
+		if got := b.burst(step.heard, now); got != step.want {
+			t.Errorf("step %d: %v", i, got)
+		}
+	}
+	// The reactor's writing keeps it going, however long nothing falls to the sender.
+	now = now.Add(time.Second)
+	b.flushedAt.Store(now.UnixNano())
+	if !b.burst(false, now.Add(burstGap)) {
+		t.Error("it ended though the reactor was still writing")
+	}
+}

@@ -101,6 +101,19 @@ func (s *Socket) writeLate() {
 	}
 }
 
+// unlockSend gives sendMu back, receives the couriers that came meanwhile, and
+// flushes what the call has written, unless that may wait for more.
+func (s *Socket) unlockSend() {
+	if s.ndirty > 0 && !s.putOff() {
+		s.flushDirty()
+		return
+	}
+	s.sendMu.Unlock()
+	if s.arrived.Load() {
+		s.receiveCouriers()
+	}
+}
+
 // flushDirty gives sendMu back and then flushes what calls have written, so that
 // others can send meanwhile.
 func (s *Socket) flushDirty() {

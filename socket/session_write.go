@@ -2,6 +2,7 @@ package socket
 
 import (
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/zeroring/zeroring/reactor"
@@ -10,7 +11,9 @@ import (
 // A sender that sends again within burstGap of its last flush, quickFlushes
 // times in a row, is sending a burst: it then leaves flushing to the reactor,
 // and writes itself whenever burstOctets have come together or the lane is
-// full. A write costs what encoding a hundred small messages costs.
+// full. A write costs what encoding a hundred small messages costs. With many
+// connections it is of all of them together that this is asked: each may be idle
+// when its turn comes, though the sender never is.
 const (
 	burstGap     = 10 * time.Microsecond
 	quickFlushes = 3
@@ -51,7 +54,7 @@ func (c *session) flushFromCaller() {
 		return
 	}
 	again, err := c.writeNow(4)
-	c.flushedAt = c.r.Now()
+	c.noteFlushed(c.r.Now())
 	if err != nil {
 		c.lost(err)
 	}
@@ -66,6 +69,9 @@ func (c *session) burst() bool {
 	if c.bursting.Load() {
 		return true // which only the reactor ends: see senderBusy
 	}
+	if c.host.sole.Load() != c {
+		return c.host.spread.burst(c.heard.Swap(false), c.r.Now())
+	}
 	if c.heard.Load() || c.r.Now().Sub(c.flushedAt) > burstGap {
 		c.heard.Store(false) // a peer that answers in between is talked to, not streamed at
 		c.quick = 0
@@ -74,11 +80,33 @@ func (c *session) burst() bool {
 	if c.quick++; c.quick < quickFlushes {
 		return false
 	}
-	if c.host.sole.Load() == c {
-		c.bursting.Store(true)
-		c.burstFrom = c.shippedEver
-	}
+	c.bursting.Store(true)
+	c.burstFrom = c.shippedEver
 	return true
+}
+
+// noteFlushed notes when something was written. Under wr.
+func (c *session) noteFlushed(now time.Time) {
+	c.flushedAt = now
+	c.host.spread.flushedAt.Store(now.UnixNano())
+}
+
+// A spread is what a socket knows of a burst to many connections.
+type spread struct {
+	flushedAt atomic.Int64 // when one of them was written, or was left to its reactor, in Unix nanoseconds
+	quick     atomic.Int32 // how often in a row that was right after the time before
+}
+
+// burst reports whether what is sent now is of a burst, to a peer that may have
+// been heard since it was last sent to. A burst lasts for as long as the reactors
+// write what is left to them: they are the slower ones. Any goroutine.
+func (b *spread) burst(heard bool, now time.Time) bool {
+	gap := now.UnixNano() - b.flushedAt.Swap(now.UnixNano())
+	if heard || time.Duration(gap) > burstGap {
+		b.quick.Store(0)
+		return false
+	}
+	return b.quick.Load() >= quickFlushes || b.quick.Add(1) >= quickFlushes
 }
 
 // writeNow writes what is queued, at most rounds times. With nothing left it
@@ -232,7 +260,7 @@ func (c *session) senderBusy(now time.Time) bool {
 	if !h.sendMu.TryLock() {
 		return true // sending this very moment
 	}
-	defer h.sendMu.Unlock()
+	defer h.unlockSend()
 	c.p.out.stream.Publish()
 	if c.queued.Load() {
 		return false
@@ -290,7 +318,7 @@ func (c *session) writeByReactor(now time.Time) {
 			return
 		}
 		if c.rest() {
-			c.flushedAt = now
+			c.noteFlushed(now)
 			return
 		}
 	}

@@ -33,6 +33,7 @@ type Socket struct {
 	dirty   [maxLate]*session
 	ndirty  int // sessions whose flushing fell to the call that holds sendMu, or was put off
 	late    late
+	spread  spread
 	vacant  ring.Inbox[*pipe]
 	sending waitList
 
@@ -171,19 +172,6 @@ func (s *Socket) unlockBoth() {
 		s.recvMu.Unlock()
 	}
 	s.unlockSend()
-}
-
-// unlockSend gives sendMu back, receives the couriers that came meanwhile, and
-// flushes what the call has written, unless that may wait for more.
-func (s *Socket) unlockSend() {
-	if s.ndirty > 0 && !s.putOff() {
-		s.flushDirty()
-		return
-	}
-	s.sendMu.Unlock()
-	if s.arrived.Load() {
-		s.receiveCouriers()
-	}
 }
 
 // pipeReadable is told that p has messages and the pattern believed it had
