@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -242,6 +243,30 @@ func TestYield(t *testing.T) {
 		t.Error("the yield is still owed")
 	}
 }
+
+// TestYieldToAll: however many goroutines a handler made runnable, none is left
+// behind when the reactor blocks.
+func TestYieldToAll(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	r := &Reactor{driver: &clockDriver{}}
+	const count = 200       // the local queue has room for as many
+	for round := range 70 { // wherever the runtime is in its count of turns
+		var ran atomic.Int32
+		for range count {
+			go ran.Add(1)
+		}
+		r.yieldToAll()
+		if n := ran.Load(); n != count {
+			t.Fatalf("round %d: %d of %d goroutines ran", round, n, count)
+		}
+		runtime.Gosched()
+	}
+}
+
+// A clockDriver has the real clock, and nothing else.
+type clockDriver struct{ *simDriver }
+
+func (d *clockDriver) now() time.Time { return time.Now() }
 
 // A waitDriver counts waits that may block.
 type waitDriver struct {

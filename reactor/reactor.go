@@ -222,7 +222,7 @@ func (r *Reactor) rest() {
 		return
 	}
 	if r.yielded {
-		r.yield()
+		r.yieldToAll()
 	}
 	from := r.driver.now()
 	if r.idle.worthIt() {
@@ -255,6 +255,31 @@ func (r *Reactor) yield() {
 		runtime.Gosched()
 	}
 }
+
+// yieldToAll lets all goroutines that can run have this thread's processor. Those
+// left behind by a thread that blocks in the kernel would wait until the runtime
+// notices, which looks every 10 ms where little happens.
+//
+// Gosched alone leaves some behind: we wait in the runtime's global queue
+// meanwhile, which comes before the local one at each 61st turn. So it takes a
+// second to see that nobody was left, and if it took time, another.
+func (r *Reactor) yieldToAll() {
+	r.yield()
+	for range maxYields {
+		from := r.driver.now()
+		r.yield()
+		if r.driver.now().Sub(from) < yieldTime {
+			return
+		}
+	}
+}
+
+// With maxYields in a row a thousand goroutines have run. A yield shorter than
+// yieldTime found nobody.
+const (
+	maxYields = 16
+	yieldTime = 2 * time.Microsecond
+)
 
 // block waits for a completion, a timer or the bell. The bell is armed first,
 // then the mailbox is looked at once more: see ring.Bell.
