@@ -133,12 +133,8 @@ func sifted(kept []*Message, m *Message, sieve sieve) []*Message {
 	return kept
 }
 
-// first returns the message that is to be received before all others, or nil.
-// Under the receive lock.
-func (l *loans) first() *Message {
-	if m := l.claim(); m != nil || len(l.kept) == 0 {
-		return m
-	}
+// keptFirst returns the first of kept. Under the receive lock.
+func (l *loans) keptFirst() *Message {
 	m := l.kept[0]
 	l.kept = slices.Delete(l.kept, 0, 1)
 	return m

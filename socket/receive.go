@@ -68,8 +68,11 @@ func (s *Socket) recvLocked(ahead bool) (*Message, error) {
 	if s.closed.Load() {
 		return nil, ErrClosed
 	}
-	if m := s.loans.first(); m != nil {
+	if m := s.loans.claim(); m != nil {
 		return m, nil
+	}
+	if len(s.loans.kept) > 0 {
+		return s.loans.keptFirst(), nil
 	}
 	m, behind := s.loans.next()
 	p := s.inlet
