@@ -35,6 +35,14 @@ func (o *Offer) Claim() (slot uint32, ok bool) {
 	return uint32(w) - 1, uint32(w) <= uint32(w>>32)
 }
 
+// ClaimRest claims all slots that wait, from start up to but not including end, at
+// once: nobody gets one from between them. If none waits, end is not above start.
+// Any goroutine.
+func (o *Offer) ClaimRest() (start, end uint32) {
+	w := o.word.Swap(0)
+	return uint32(w), uint32(w >> 32)
+}
+
 // Empty reports whether no slot waits.
 func (o *Offer) Empty() bool {
 	w := o.word.Load()

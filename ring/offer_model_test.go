@@ -3,8 +3,8 @@ package ring
 import "testing"
 
 // The model of Offer: two goroutines that claim slots and, when they find none,
-// take a lock and offer anew those that are back. There are two slots, filled
-// offerFills times in all.
+// take a lock and offer anew those that are back, and one that takes the lock once
+// and claims all that wait. There are two slots, filled offerFills times in all.
 
 // What the mutants do.
 const (
@@ -13,6 +13,7 @@ const (
 	offerNotBack   = "a slot is offered again before it is back"
 	offerNoLook    = "who got the lock offers without looking again"
 	offerTwoSteps  = "counting is a load and a store"
+	offerRestSteps = "the rest is claimed by a load and a store"
 )
 
 const (
@@ -37,6 +38,11 @@ type modelOffer struct {
 		slot      int8 // as claimed
 		underLock bool // claims under the lock
 	}
+
+	rest struct { // of who claims all
+		step      modelStep
+		next, end int8
+	}
 }
 
 // A claimer's steps.
@@ -49,6 +55,10 @@ const (
 	offerBack
 	offerLock
 	offerMake
+	offerSwap
+	offerEmpty
+	offerTakeRest
+	offerRested
 )
 
 // fill offers the slots that are back, from the first on.
@@ -135,6 +145,36 @@ func (s *modelOffer) claim(me int, mutant string) bool {
 	return true
 }
 
+// claimRest makes the next step of who claims all, and reports whether it had one.
+func (s *modelOffer) claimRest(mutant string) bool {
+	c := &s.rest
+	switch c.step {
+	case 0:
+		if s.locked {
+			return false
+		}
+		s.locked = true
+		c.step = offerSwap
+	case offerSwap:
+		c.next, c.end, c.step = s.next, s.end, offerEmpty
+		if mutant != offerRestSteps {
+			s.next, s.end, c.step = 0, 0, offerTakeRest
+		}
+	case offerEmpty:
+		s.next, s.end, c.step = 0, 0, offerTakeRest
+	case offerTakeRest:
+		for i := c.next; i < c.end; i++ {
+			s.wrong = s.wrong || !s.filled[i]
+			s.filled[i], s.out[i] = false, false
+			s.taken++
+		}
+		s.locked, c.step = false, offerRested
+	default:
+		return false
+	}
+	return true
+}
+
 func TestOfferModel(t *testing.T) {
 	claim := func(me int, mutant string) func(modelOffer) []modelOffer {
 		return func(s modelOffer) []modelOffer {
@@ -144,9 +184,17 @@ func TestOfferModel(t *testing.T) {
 			return []modelOffer{s}
 		}
 	}
+	rest := func(mutant string) func(modelOffer) []modelOffer {
+		return func(s modelOffer) []modelOffer {
+			if s.wrong || !s.claimRest(mutant) {
+				return nil
+			}
+			return []modelOffer{s}
+		}
+	}
 	build := func(mutant string) model[modelOffer] {
 		return model[modelOffer]{
-			actors: []actor[modelOffer]{{"A", claim(0, mutant)}, {"B", claim(1, mutant)}},
+			actors: []actor[modelOffer]{{"A", claim(0, mutant)}, {"B", claim(1, mutant)}, {"C", rest(mutant)}},
 			broken: func(s modelOffer) string {
 				if s.wrong {
 					return "a slot went to two, or was filled while somebody had it"
@@ -156,5 +204,5 @@ func TestOfferModel(t *testing.T) {
 			done: func(s modelOffer) bool { return s.taken == offerFills },
 		}
 	}
-	testModel(t, build, []string{offerTwoWords, offerEarlyLook, offerNotBack, offerNoLook, offerTwoSteps})
+	testModel(t, build, []string{offerTwoWords, offerEarlyLook, offerNotBack, offerNoLook, offerTwoSteps, offerRestSteps})
 }

@@ -31,6 +31,21 @@ func TestOffer(t *testing.T) {
 	claimed(2)
 	o.Make(5, 5)
 	claimed()
+	rest := func(from, to uint32) {
+		t.Helper()
+		if start, end := o.ClaimRest(); start != from || end != to {
+			t.Fatalf("claimed slots from %d up to %d, want from %d up to %d", start, end, from, to)
+		}
+		claimed()
+	}
+	o.Make(3, 6)
+	rest(3, 6)
+	o.Make(3, 6)
+	if slot, ok := o.Claim(); !ok || slot != 3 {
+		t.Fatalf("claimed slot %d, %v, want 3", slot, ok)
+	}
+	rest(4, 6)
+	rest(0, 0)
 }
 
 // TestOfferCounts: claimers of an empty Offer do not count on, or after four

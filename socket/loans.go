@@ -112,15 +112,16 @@ type sieve interface {
 	wants(first []byte) bool
 }
 
-// sift drops what was filled ahead and sieve does not want any more. Under the
-// receive lock.
+// sift drops what was filled ahead and sieve does not want any more. It claims all
+// of that at once: who claims one meanwhile would get it before those that come
+// first and are being sifted. Under the receive lock.
 func (l *loans) sift(sieve sieve) {
 	kept := l.kept[:0]
 	for _, m := range l.kept {
 		kept = sifted(kept, m, sieve)
 	}
-	for m := l.claim(); m != nil; m = l.claim() {
-		kept = sifted(kept, m, sieve)
+	for i, end := l.ahead.ClaimRest(); i < end; i++ {
+		kept = sifted(kept, l.messages[i], sieve)
 	}
 	l.kept = kept
 }
