@@ -76,7 +76,7 @@ func (s *Socket) recvLocked(ahead bool) (*Message, error) {
 	}
 	m, behind := s.loans.next()
 	p := s.inlet
-	if p == nil || s.sieve != nil || !p.readSeen(m) && !(ahead && s.await(p) && p.readSeen(m)) {
+	if p == nil || !s.recvStraight(p, m, ahead) {
 		if err := s.recvPattern(m); err != nil {
 			s.loans.undo(m)
 			return nil, err
@@ -86,6 +86,18 @@ func (s *Socket) recvLocked(ahead bool) (*Message, error) {
 		s.takeAhead(p, behind)
 	}
 	return m, nil
+}
+
+// recvStraight takes p's next message into m, if that is for the user as it is.
+// Otherwise it leaves it to the pattern. Under recvMu.
+func (s *Socket) recvStraight(p *pipe, m *Message, ahead bool) bool {
+	if s.sieve == nil {
+		return p.readSeen(m) || ahead && s.await(p) && p.readSeen(m)
+	}
+	if octets, _ := p.in.stream.Seen(); ahead && len(octets) == 0 {
+		s.await(p) // whether or not what comes is wanted
+	}
+	return false
 }
 
 // recvPattern takes the pattern's next message into m. It tells the pattern first

@@ -21,7 +21,7 @@ func quietEngine(t *testing.T) *Engine {
 	return e
 }
 
-// A tandem is a PUSH and a PULL over inproc.
+// A tandem is a PUSH and a PULL over inproc, or other types that go one way.
 type tandem struct {
 	t          *testing.T
 	push, pull *Socket
@@ -30,9 +30,19 @@ type tandem struct {
 
 func newTandem(t *testing.T) *tandem {
 	t.Helper()
+	return newTandemOf(t, TypePush, TypePull)
+}
+
+func newTandemOf(t *testing.T, push, pull Type) *tandem {
+	t.Helper()
 	e := quietEngine(t)
 	e.spin = defaultSpin // on a machine with one processor too
-	x := &tandem{t: t, push: newSocket(t, e, TypePush, Options{}), pull: newSocket(t, e, TypePull, Options{})}
+	x := &tandem{t: t, push: newSocket(t, e, push, Options{}), pull: newSocket(t, e, pull, Options{})}
+	if pull == TypeSub {
+		if err := x.pull.Subscribe(nil); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if _, err := x.pull.Bind("inproc://tandem"); err != nil {
 		t.Fatal(err)
 	}
@@ -101,18 +111,24 @@ func TestTendedLaneHidesNothing(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			x := newTandem(t)
-			for range 3 {
-				x.tended()
-				x.recv(lazyBatch-1, func() (*Message, error) { return recv(x.pull) })
-				if _, err := x.pull.TryRecv(); err != ErrWouldBlock {
-					t.Fatalf("nothing is left, but: %v", err)
-				}
-				if x.pull.tended != nil || x.pull.inlet.in.lazy {
-					t.Fatal("there was nothing, and the lane is still tended")
-				}
+			for _, x := range []*tandem{newTandem(t), newTandemOf(t, TypePub, TypeSub)} {
+				x.hidesNothing(func() (*Message, error) { return recv(x.pull) })
 			}
 		})
+	}
+}
+
+func (x *tandem) hidesNothing(recv func() (*Message, error)) {
+	x.t.Helper()
+	for range 3 {
+		x.tended()
+		x.recv(lazyBatch-1, recv)
+		if _, err := x.pull.TryRecv(); err != ErrWouldBlock {
+			x.t.Fatalf("nothing is left, but: %v", err)
+		}
+		if x.pull.tended != nil || x.pull.inlet.in.lazy {
+			x.t.Fatal("there was nothing, and the lane is still tended")
+		}
 	}
 }
 
@@ -240,15 +256,16 @@ func TestLanesThatConflateAreNotTended(t *testing.T) {
 // TestPauseBeginsAnew: many messages with a pause among them are not many without
 // one.
 func TestPauseBeginsAnew(t *testing.T) {
-	x := newTandem(t)
-	for range 3 {
-		x.send(tendFrom - 1)
-		x.recv(tendFrom-1, x.pull.TryRecv)
-		if x.pull.tended != nil {
-			t.Fatal("tended")
-		}
-		if _, err := x.pull.TryRecv(); err != ErrWouldBlock {
-			t.Fatal(err)
+	for _, x := range []*tandem{newTandem(t), newTandemOf(t, TypePub, TypeSub)} {
+		for range 3 {
+			x.send(tendFrom - 1)
+			x.recv(tendFrom-1, x.pull.TryRecv)
+			if x.pull.tended != nil {
+				t.Fatalf("a %v tends its lane", x.pull.typ)
+			}
+			if _, err := x.pull.TryRecv(); err != ErrWouldBlock {
+				t.Fatal(err)
+			}
 		}
 	}
 }
