@@ -155,3 +155,47 @@ func TestRetiringWakes(t *testing.T) {
 		}
 	})
 }
+
+// TestUnsubscribingWakes: who waits for a subscriber that does not want the message
+// any more goes on, though that never makes room.
+func TestUnsubscribingWakes(t *testing.T) {
+	noDrop := func(o *socket.Options) { o.XPubNoDrop = true }
+	everywhere(t, []string{"inproc"}, func(t *testing.T, b *bed) {
+		pub, at := b.full(t, socket.TypePub, socket.TypeSub, noDrop)
+		sent := make(chan error, 1)
+		go func() { sent <- pub.SendParts(patient(t), []byte("A")) }()
+		asleep(t, pub, 1, 0)
+		if err := at["A"].Unsubscribe([]byte("A")); err != nil {
+			t.Fatal(err)
+		}
+		if err := soon(t, "the sender", sent); err != nil {
+			t.Error(err)
+		}
+	})
+	everywhere(t, []string{"inproc"}, func(t *testing.T, b *bed) {
+		manual, err := socket.NewXPub(&socket.Options{Engine: b.engine, SendHWM: 1, XPubNoDrop: true, XPubManual: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pub := manual.Untyped()
+		defer closeNow(t, pub)
+		sub := b.open(t, socket.TypeSub, func(o *socket.Options) { o.RecvHWM = 1 })
+		subscribe(t, sub, "A")
+		connectTo(t, sub, b.bind(t, pub))
+		want(t, pub, "\x01A")
+		if err := manual.ApplySubscription([]byte("A")); err != nil {
+			t.Fatal(err)
+		}
+		send(t, pub, "A1")
+		send(t, pub, "A2")
+		sent := make(chan error, 1)
+		go func() { sent <- pub.SendParts(patient(t), []byte("A")) }()
+		asleep(t, pub, 1, 0)
+		if err := manual.ApplyCancel([]byte("A")); err != nil {
+			t.Fatal(err)
+		}
+		if err := soon(t, "the XPUB's sender", sent); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -196,7 +196,7 @@ func (s *Socket) readInline() {
 	if news {
 		s.receiving.wake()
 	}
-	s.peersChanged()
+	s.subscriptionsChanged()
 }
 
 // pipeWritable is told that p has room and the pattern believed it had none.

@@ -133,6 +133,15 @@ func (s *Socket) applySubscription(topic []byte, cancel bool) error {
 	s.lockBoth()
 	p.setSubscription(topic, cancel)
 	s.unlockBoth()
-	s.peersChanged()
+	s.subscriptionsChanged()
 	return nil
+}
+
+// subscriptionsChanged wakes those who wait for peers with subscriptions, or for
+// room towards one that has ended its own. Any goroutine, without locks.
+func (s *Socket) subscriptionsChanged() {
+	if s.choosy {
+		s.wakeSender()
+	}
+	s.peersChanged()
 }
