@@ -137,6 +137,19 @@ func (s *Stream) Fill(n int) {
 	s.written++
 }
 
+// CommitRun is Commit of a run of messages, at least one, that have n octets
+// together.
+func (s *Stream) CommitRun(n, messages int) {
+	s.tailAt += n
+	s.tailMsgs += uint32(messages)
+	s.written += uint64(messages)
+	s.Publish()
+}
+
+// Spare is how many octets can be reserved without taking more memory. The
+// producer's to call.
+func (s *Stream) Spare() int { return len(s.room) - s.tailAt }
+
 // Filled is how many messages were filled since the last were handed over. The
 // producer's to call.
 func (s *Stream) Filled() int { return int(s.tailMsgs - s.tailSeen) }

@@ -112,6 +112,37 @@ func TestStreamFillsChunks(t *testing.T) {
 	}
 }
 
+// TestStreamRuns checks that a run counts as its messages, and that what is spare
+// takes no chunk.
+func TestStreamRuns(t *testing.T) {
+	noLeak(t)
+	var s Stream
+	defer s.Discard()
+	if s.Spare() != 0 {
+		t.Errorf("an empty stream has %d octets to spare", s.Spare())
+	}
+	s.Commit(len(s.Reserve(10)))
+	for before := LiveBufs(); s.Spare() >= 30; {
+		s.Reserve(30)
+		s.CommitRun(30, 3)
+		if LiveBufs() != before {
+			t.Fatal("a run that there is room for takes another chunk")
+		}
+	}
+	if octets, _ := s.Peek(); s.Spare() != minChunk-len(octets) {
+		t.Errorf("%d octets of %d filled, %d to spare", len(octets), minChunk, s.Spare())
+	}
+	want := 1 + 3*((minChunk-10)/30)
+	if n := s.AdvanceAll(); n != want || s.Written() != uint64(want) {
+		t.Errorf("%d messages came of %d, want %d", n, s.Written(), want)
+	}
+	buf := NewBuf(10)
+	s.Append(buf, buf.Data[:10], 1)
+	if s.Spare() != 0 {
+		t.Errorf("%d octets to spare of memory that is not the stream's", s.Spare())
+	}
+}
+
 func TestStreamCounts(t *testing.T) {
 	noLeak(t)
 	var s Stream

@@ -154,6 +154,9 @@ func (f *fan) collect(c *courier) {
 	f.room = 0
 }
 
+// hand gives c's pipes what they lack. Few octets are copied if that takes no
+// memory: as a piece of their own, to who does not read, they would keep alive a
+// buffer that may hold little else.
 func (f *fan) hand(c *courier) {
 	n := f.messages - c.messages
 	if n == 0 || len(c.pipes) == 0 {
@@ -161,9 +164,18 @@ func (f *fan) hand(c *courier) {
 	}
 	octets := f.buf.Data[c.octets:f.octets:f.octets]
 	c.octets, c.messages = f.octets, f.messages
-	f.buf.Retain(len(c.pipes))
+	large := len(octets) >= shareFrom
+	if large {
+		f.buf.Retain(len(c.pipes))
+	}
 	for _, p := range c.pipes {
-		p.out.appendBuf(f.buf, octets, n)
+		switch {
+		case large:
+			p.out.appendBuf(f.buf, octets, n)
+		case !p.out.appendCopy(octets, n):
+			f.buf.Retain(1)
+			p.out.appendBuf(f.buf, octets, n)
+		}
 		if p.out.data.Ring() {
 			c.ready(p)
 		}

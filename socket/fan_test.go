@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/zeroring/zeroring/ring"
 )
 
 // TestFanAgainstModel sends random messages to random subscribers, some of whom
@@ -216,11 +218,11 @@ func TestFanSharesOctets(t *testing.T) {
 	for _, p := range r.peers {
 		(&fanPeer{testPeer: p}).take(2)
 	}
-	r.sendMany(100, []byte("body"))
+	r.sendMany(100, make([]byte, 30))
 	r.do("come x")
 	first, _ := r.peers[0].far.in.look()
-	if len(first) != 100*len("..body") {
-		t.Fatalf("%d octets in one piece, want %d", len(first), 100*len("..body"))
+	if len(first) != 100*32 {
+		t.Fatalf("%d octets in one piece, want %d", len(first), 100*32)
 	}
 	for _, p := range r.peers {
 		if octets, _ := p.far.in.look(); len(octets) != len(first) || &octets[0] != &first[0] {
@@ -231,6 +233,26 @@ func TestFanSharesOctets(t *testing.T) {
 		t.Error("the burst is over, and its memory kept")
 	}
 	r.close()
+}
+
+// TestFanCopiesFewOctets: to subscribers that do not read, many small bursts are
+// no more than their octets. Each by itself would keep a buffer.
+func TestFanCopiesFewOctets(t *testing.T) {
+	r := fanRig(t, 8)
+	defer r.close()
+	for range 200 {
+		r.sendMany(3, []byte("body"))
+		r.do("come x")
+	}
+	if each := (ring.LiveBufs() - r.bufs) / len(r.peers); each > 4 { // chunks, of which each is twice the one before
+		t.Errorf("600 messages of 6 octets are in %d buffers for each subscriber", each)
+	}
+	for _, p := range r.peers {
+		read := &fanPeer{testPeer: p}
+		if read.take(1000); len(read.got) != 600 {
+			t.Errorf("%d messages came", len(read.got))
+		}
+	}
 }
 
 // TestFanGrows: the buffers of long bursts are large, and those of short ones

@@ -124,6 +124,17 @@ func (l *lane) appendBuf(buf *ring.Buf, octets []byte, messages int) {
 	l.stream.Append(buf, octets, messages)
 }
 
+// appendCopy is appendBuf that copies octets, if there is room for them where the
+// last message is. Otherwise it does nothing and returns false.
+func (l *lane) appendCopy(octets []byte, messages int) bool {
+	if l.conflate || l.stream.Spare() < len(octets) {
+		return false
+	}
+	copy(l.stream.Reserve(len(octets)), octets)
+	l.stream.CommitRun(len(octets), messages)
+	return true
+}
+
 // A conflated message's Buf starts with its size in octets.
 const conflateHeader = 8
 
