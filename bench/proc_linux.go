@@ -27,13 +27,20 @@ func processorTime() time.Duration {
 }
 
 // monotonic is the system's monotonic clock, which all processes share.
-func monotonic() int64 {
-	var t unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) != nil {
-		return 0
-	}
-	return t.Nano()
-}
+func monotonic() int64 { return clockStart + int64(time.Since(started)) }
+
+// Go's clock is the kernel's monotonic one. It is read without a system call, which
+// package unix makes for it, but shows only what has passed since.
+var (
+	started    = time.Now()
+	clockStart = func() int64 {
+		var t unix.Timespec
+		if unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) != nil {
+			return 0
+		}
+		return t.Nano() - int64(time.Since(started))
+	}()
+)
 
 // sleepUntil returns when the monotonic clock has come to ns. Go's own timers
 // wait for whole milliseconds in a process that has nothing else to do.
