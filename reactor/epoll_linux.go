@@ -237,8 +237,9 @@ func (d *epollDriver) event(e *unix.EpollEvent) {
 	if e.Events&outEvents != 0 {
 		if s.out != nil {
 			d.output(s)
-		} else if e.Events&unix.EPOLLOUT != 0 {
-			// A Unix socket reports each time its peer reads.
+		} else if e.Events&unix.EPOLLOUT != 0 && e.Events&unix.EPOLLIN == 0 {
+			// A Unix socket reports each time its peer reads. That there is room is
+			// also said when something arrives.
 			d.ignore(fd, s, unix.EPOLLOUT)
 		}
 	}
@@ -338,15 +339,20 @@ func (d *epollDriver) connect(s *fdState, op *Op) {
 
 // connected looks how connecting went.
 func (d *epollDriver) connected(s *fdState, op *Op) bool {
-	value, err := unix.GetsockoptInt(int(op.FD), unix.SOL_SOCKET, unix.SO_ERROR)
-	if err == nil && value != 0 {
-		err = syscall.Errno(value)
-	}
-	if err == nil {
-		// Without a peer the event was about something else.
-		if _, err = unix.Getpeername(int(op.FD)); err == unix.ENOTCONN {
+	// With a peer it went well. Without one and without an error the event was
+	// about something else.
+	var peer unix.RawSockaddrAny
+	var err error
+	if errno := peerName(op.FD, &peer); errno == unix.ENOTCONN {
+		value, failed := unix.GetsockoptInt(int(op.FD), unix.SOL_SOCKET, unix.SO_ERROR)
+		if failed == nil && value == 0 {
 			return false
 		}
+		if err = failed; err == nil {
+			err = syscall.Errno(value)
+		}
+	} else if errno != 0 {
+		err = errno
 	}
 	s.out = nil
 	d.finish(op, resultOf(err))

@@ -1,12 +1,14 @@
 package reactor
 
 import (
+	"encoding/binary"
 	"net"
 	"net/netip"
 	"os"
 	"strconv"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -111,20 +113,48 @@ func setUpListening(fd, family int, address unix.Sockaddr, opts *SockOpts) error
 	return os.NewSyscallError("listen", unix.Listen(fd, opts.backlog()))
 }
 
-// accepted sets the options of a connection that was accepted.
+// accepted sets the options of a connection that was accepted. One over TCP has
+// them from its listener, which was set up with the same.
 func (kernelSockets) accepted(fd FD, opts *SockOpts) (Addr, error) {
+	var raw unix.RawSockaddrAny
+	if errno := peerName(fd, &raw); errno != 0 {
+		return Addr{}, os.NewSyscallError("getpeername", errno)
+	}
+	if peer, ok := ipAddr(&raw); ok {
+		return peer, setPriority(int(fd), opts) // but for this
+	}
 	peer, err := unix.Getpeername(int(fd))
 	if err != nil {
 		return Addr{}, os.NewSyscallError("getpeername", err)
 	}
-	family := unix.AF_UNIX
-	switch peer.(type) {
-	case *unix.SockaddrInet4:
-		family = unix.AF_INET
-	case *unix.SockaddrInet6:
-		family = unix.AF_INET6
+	return toAddr(peer), setOptions(int(fd), unix.AF_UNIX, opts)
+}
+
+// peerName is getpeername(2). That of package unix asks for the protocol too.
+func peerName(fd FD, raw *unix.RawSockaddrAny) syscall.Errno {
+	size := uint32(unix.SizeofSockaddrAny)
+	_, _, errno := unix.RawSyscall(unix.SYS_GETPEERNAME, uintptr(fd), uintptr(unsafe.Pointer(raw)), uintptr(unsafe.Pointer(&size)))
+	return errno
+}
+
+// ipAddr is toAddr of an IP address as the kernel writes it.
+func ipAddr(raw *unix.RawSockaddrAny) (Addr, bool) {
+	switch raw.Addr.Family {
+	case unix.AF_INET:
+		a := (*unix.RawSockaddrInet4)(unsafe.Pointer(raw))
+		return toAddr(&unix.SockaddrInet4{Port: networkOrder(a.Port), Addr: a.Addr}), true
+	case unix.AF_INET6:
+		a := (*unix.RawSockaddrInet6)(unsafe.Pointer(raw))
+		return toAddr(&unix.SockaddrInet6{Port: networkOrder(a.Port), Addr: a.Addr, ZoneId: a.Scope_id}), true
 	}
-	return toAddr(peer), setOptions(int(fd), family, opts)
+	return Addr{}, false
+}
+
+// networkOrder is a port that the kernel wrote.
+func networkOrder(port uint16) int {
+	var b [2]byte
+	binary.NativeEndian.PutUint16(b[:], port)
+	return int(binary.BigEndian.Uint16(b[:]))
 }
 
 func (kernelSockets) localAddr(fd FD) (Addr, error) {
@@ -152,10 +182,14 @@ func setOptions(fd, family int, opts *SockOpts) error {
 			return err
 		}
 	}
+	return setPriority(fd, opts) // after IP_TOS, which sets it too
+}
+
+func setPriority(fd int, opts *SockOpts) error {
 	if opts.Priority == 0 {
 		return nil
 	}
-	return setInt(fd, unix.SOL_SOCKET, unix.SO_PRIORITY, opts.Priority) // after IP_TOS, which sets it too
+	return setInt(fd, unix.SOL_SOCKET, unix.SO_PRIORITY, opts.Priority)
 }
 
 // setIP applies what is for TCP over IP only.
