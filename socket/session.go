@@ -87,9 +87,9 @@ type writing struct {
 	slack bool        // the reactor is to look what memory the stream keeps
 	bufs  [][]byte    // gathered; memory reused
 
-	// commands says that bufs are of control. Not queued, which more commands
-	// may set while messages are being written.
-	commands bool
+	// commands is how many octets at the front of bufs are of control: more may be
+	// queued while these are being written.
+	commands int
 	control  []byte // octets of greetings and commands, ahead of messages
 	queued   atomic.Bool
 	ctlMu    sync.Mutex

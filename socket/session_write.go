@@ -151,36 +151,38 @@ func (c *session) rest() bool {
 // gather collects what to write next. Commands go between messages, so behind
 // the rest of one that was cut, and before all else. Under wr.
 func (c *session) gather() [][]byte {
-	c.bufs = c.bufs[:0]
-	c.commands = c.queued.Load() && !c.cut
-	if c.commands {
-		c.ctlMu.Lock()
-		c.bufs = append(c.bufs, c.control)
-		c.ctlMu.Unlock()
-		return c.bufs
-	}
-	if !c.live {
-		return nil
-	}
+	c.bufs, c.commands = c.bufs[:0], 0
 	limit := reactor.MaxGather
 	if c.queued.Load() {
-		limit = 1
+		if c.cut {
+			limit = 1
+		} else {
+			c.ctlMu.Lock()
+			c.bufs, c.commands = append(c.bufs, c.control), len(c.control)
+			c.ctlMu.Unlock()
+		}
 	}
-	c.bufs = c.p.out.gather(c.bufs, limit)
+	if c.live {
+		c.bufs = c.p.out.gather(c.bufs, limit)
+	}
 	return c.bufs
 }
 
 // shipped takes note that n octets of what gather returned are written. Under
 // wr.
 func (c *session) shipped(n int) {
-	if c.commands {
+	total := -c.commands
+	if c.commands > 0 {
+		gone := min(n, c.commands)
 		c.ctlMu.Lock()
-		c.control = append(c.control[:0], c.control[n:]...)
+		c.control = append(c.control[:0], c.control[gone:]...)
 		c.queued.Store(len(c.control) > 0)
 		c.ctlMu.Unlock()
-		return
+		if n -= gone; n == 0 {
+			clear(c.bufs)
+			return
+		}
 	}
-	total := 0
 	for _, b := range c.bufs {
 		total += len(b)
 	}
