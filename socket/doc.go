@@ -67,6 +67,11 @@
 // their connections, in the background. A program that ends without Close loses
 // what is queued.
 //
+// What is sent is written at once, or as soon as the peer's system has room. Two
+// things may put that off: a sender that sends without a pause is written for by the
+// batch, and so are a Dealer and a Router that have more to receive. They are
+// written for when they have received it or, if they take long, after 100 to 200 µs.
+//
 // All methods of all types may be called by many goroutines at once. A call that
 // is cancelled by its context leaves the socket as it was.
 //

@@ -219,6 +219,8 @@ func (s *Socket) Disconnect(endpoint string) error {
 // retire ends connections once what is queued for them is sent, within linger.
 // Nothing more is queued when it returns.
 func (s *Socket) retire(linger time.Duration, connections ...*session) {
+	s.sendMu.Lock()
+	s.flushDirty() // however short linger is
 	s.mu.Lock()
 	for _, c := range connections {
 		c.retired = true

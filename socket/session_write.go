@@ -25,7 +25,7 @@ const (
 type sessionWriter session
 
 // dataReady is told that the duty to flush fell to the goroutine that has the
-// host's sendMu.
+// host's sendMu, which may put it off.
 func (c *sessionWriter) dataReady() {
 	h := c.host
 	if h.ndirty < maxDirty || h.answers && h.ndirty < maxLate {
