@@ -24,7 +24,8 @@
 // (TryRead, TryWrite) as long as no operation of that direction is in flight.
 // It saves the way through the reactor, which costs more than the system call.
 //
-// Sleeping and waking dominate everything else, so an idle reactor stays awake
+// A reactor sleeps by the runtime's poller (see parking) unless it is locked to
+// a thread. Sleeping and waking dominate everything else, so an idle reactor stays awake
 // for a moment if lately something used to happen within it (Config.Spin), a
 // reactor that is awake is never woken, and wake-ups coalesce.
 //

@@ -1,7 +1,7 @@
 package reactor
 
 import (
-	"math"
+	"errors"
 	"os"
 	"syscall"
 	"time"
@@ -33,28 +33,45 @@ type epollDriver struct {
 	queue  []completion // for the next wait to return
 	stalls []stall      // listeners that wait for free descriptors
 	spare  *ring.Buf    // RecvBufSize, to read into before it is known how much there is; or nil
-	coarse bool         // epoll_pwait2 is missing: milliseconds must do
+	timer  timerFD
 	events [256]unix.EpollEvent
+
+	parking parking // unless the goroutine is locked to its thread
+	found   int     // how many events look found
 }
 
 // newEpollDriver opens an epoll instance.
 func newEpollDriver(cfg *Config) (driver, error) {
-	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
-		return nil, os.NewSyscallError("epoll_create1", err)
+	d := &epollDriver{epoll: -1, waker: wakeFD{fd: -1}, timer: timerFD{fd: -1}, table: newOpTable(cfg.maxOps())}
+	if err := d.open(); err != nil {
+		_ = d.close()
+		return nil, err
 	}
-	d := &epollDriver{epoll: epoll, table: newOpTable(cfg.maxOps())}
-	if err := d.waker.open(); err != nil {
-		unix.Close(epoll)
-		return nil, os.NewSyscallError("eventfd", err)
-	}
-	// Edge-triggered, the eventfd need never be read: each write is an edge,
-	// and its counter does not run full in a lifetime.
-	if errno := d.control(unix.EPOLL_CTL_ADD, FD(d.waker.fd), unix.EPOLLIN|unix.EPOLLET, 0); errno != 0 {
-		d.close()
-		return nil, os.NewSyscallError("epoll_ctl", errno)
+	if len(cfg.CPUs) == 0 {
+		// Where the poller does not take it, sleeping in a system call must do.
+		_ = d.parking.open(d.epoll, d.look)
 	}
 	return d, nil
+}
+
+func (d *epollDriver) open() (err error) {
+	if d.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return os.NewSyscallError("epoll_create1", err)
+	}
+	if err = d.waker.open(); err != nil {
+		return os.NewSyscallError("eventfd", err)
+	}
+	if err = d.timer.open(); err != nil {
+		return os.NewSyscallError("timerfd_create", err)
+	}
+	for _, fd := range []int{d.waker.fd, d.timer.fd} {
+		// Edge-triggered, they need never be read: each write, and each time that
+		// comes, is an edge, and an eventfd's counter does not run full in a lifetime.
+		if errno := d.control(unix.EPOLL_CTL_ADD, FD(fd), unix.EPOLLIN|unix.EPOLLET, 0); errno != 0 {
+			return os.NewSyscallError("epoll_ctl", errno)
+		}
+	}
+	return nil
 }
 
 func (d *epollDriver) ops() *opTable { return d.table }
@@ -72,9 +89,11 @@ func (d *epollDriver) close() error {
 		d.spare.Release()
 		d.spare = nil
 	}
-	err := d.waker.close()
-	if e := unix.Close(d.epoll); e != nil {
-		err = e
+	err := errors.Join(d.parking.close(), d.waker.close())
+	for _, fd := range []int{d.timer.fd, d.epoll} {
+		if fd >= 0 {
+			err = errors.Join(err, unix.Close(fd))
+		}
 	}
 	return os.NewSyscallError("close", err)
 }
@@ -143,7 +162,7 @@ func (d *epollDriver) wait(now, until time.Time, done []completion) []completion
 	if len(d.queue) > 0 || !until.IsZero() && !until.After(now) {
 		count = d.poll()
 	} else {
-		count = d.sleep(now, until)
+		count = d.sleep(until)
 	}
 	for i := range d.events[:count] {
 		d.event(&d.events[i])
@@ -168,34 +187,21 @@ func (d *epollDriver) poll() int {
 }
 
 // sleep waits for events.
-func (d *epollDriver) sleep(now, until time.Time) int {
-	if !d.coarse {
-		n, errno := d.sleepFine(now, until)
-		if errno != unix.ENOSYS && errno != unix.EPERM {
-			return eventCount(n, errno)
-		}
-		d.coarse = true // before Linux 5.11, or a sandbox that does not know the call
-	}
-	timeout := -1
-	if !until.IsZero() {
-		ms := (until.Sub(now) + time.Millisecond - 1) / time.Millisecond
-		timeout = int(min(ms, math.MaxInt32))
+func (d *epollDriver) sleep(until time.Time) int {
+	d.timer.arm(until)
+	if d.parking.works() {
+		d.parking.sleep()
+		return d.found
 	}
 	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(d.epoll),
-		uintptr(unsafe.Pointer(&d.events[0])), uintptr(len(d.events)), uintptr(timeout), 0, 0)
+		uintptr(unsafe.Pointer(&d.events[0])), uintptr(len(d.events)), ^uintptr(0), 0, 0)
 	return eventCount(n, errno)
 }
 
-func (d *epollDriver) sleepFine(now, until time.Time) (uintptr, syscall.Errno) {
-	var limit unix.Timespec
-	var timeout *unix.Timespec
-	if !until.IsZero() {
-		limit = unix.NsecToTimespec(int64(until.Sub(now)))
-		timeout = &limit
-	}
-	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(d.epoll),
-		uintptr(unsafe.Pointer(&d.events[0])), uintptr(len(d.events)), uintptr(unsafe.Pointer(timeout)), 0, 0)
-	return n, errno
+// look takes the events that are there and reports whether there are any.
+func (d *epollDriver) look() bool {
+	d.found = d.poll()
+	return d.found > 0
 }
 
 // eventCount is how many events a wait brought: none if a signal ended it.
@@ -218,7 +224,11 @@ const (
 // event acts on what the kernel reports of one descriptor.
 func (d *epollDriver) event(e *unix.EpollEvent) {
 	fd := FD(e.Fd)
-	if int(fd) == d.waker.fd {
+	switch int(fd) {
+	case d.waker.fd:
+		return
+	case d.timer.fd:
+		d.timer.armed = false
 		return
 	}
 	s := d.fds.at(fd)

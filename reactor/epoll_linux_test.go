@@ -159,13 +159,23 @@ func TestEpollSpuriousConnect(t *testing.T) {
 	}
 }
 
-// TestEpollCoarse runs on what kernels before Linux 5.11 offer.
-func TestEpollCoarse(t *testing.T) {
+// TestEpollInCall sleeps in system calls, as where the runtime's poller does not
+// take an epoll instance.
+func TestEpollInCall(t *testing.T) {
 	h := newEpollRig(t, TCP)
-	h.do(func(time.Time) { h.r.driver.(*epollDriver).coarse = true })
+	h.do(func(time.Time) { h.r.driver.(*epollDriver).parking.forget(t) })
 	testEcho(t, h)
 	testTimers(t, h)
 	testPostMany(t, h)
+}
+
+// forget makes p one that cannot be slept by.
+func (p *parking) forget(t *testing.T) {
+	if !p.works() {
+		t.Error("the runtime's poller did not take the driver's descriptor")
+	}
+	_ = p.close()
+	*p = parking{}
 }
 
 // TestEpollWait drives the driver directly: what is queued is handed out
@@ -190,21 +200,24 @@ func TestEpollWait(t *testing.T) {
 	}
 	recv := Op{Kind: OpRecv, FD: FD(pair[0])}
 	d.submit(&recv)
-	for _, d.coarse = range []bool{false, true} {
+	for _, parked := range []bool{true, false} {
+		if !parked {
+			d.parking.forget(t)
+		}
 		now := time.Now()
 		if done = d.wait(now, now.Add(-time.Hour), done[:0]); len(done) != 0 { // does not block
-			t.Errorf("coarse %v: a wait into the past brought %v", d.coarse, done)
+			t.Errorf("parked %v: a wait into the past brought %v", parked, done)
 		}
 		for _, pause := range []time.Duration{1, time.Millisecond / 2, 41 * time.Millisecond / 2} {
 			// A signal ends a wait early, rightly, but there are not that many.
 			until, waits := time.Now().Add(pause), 0
 			for ; time.Now().Before(until); waits++ {
 				if done = d.wait(time.Now(), until, done[:0]); len(done) != 0 {
-					t.Errorf("coarse %v: a wait of %v brought %v", d.coarse, pause, done)
+					t.Errorf("parked %v: a wait of %v brought %v", parked, pause, done)
 				}
 			}
 			if waits > 50 {
-				t.Errorf("coarse %v: a wait of %v took %d, so they end too early", d.coarse, pause, waits)
+				t.Errorf("parked %v: a wait of %v took %d, so they end too early", parked, pause, waits)
 			}
 		}
 	}

@@ -61,6 +61,8 @@ type uringDriver struct {
 	deaf  int32 // why the bell could not be armed, or 0; only a trial ever sees it set
 
 	peek [64]*uring.CQEvent
+
+	parking parking // unless the goroutine is locked to its thread
 }
 
 // An opState is what the driver knows of the Op in the slot of the same number.
@@ -85,6 +87,10 @@ func newUringDriver(cfg *Config) (driver, error) {
 	d, err := openUring(probeOnce().features, cfg.maxOps())
 	if err != nil {
 		return nil, diagnose(err) // not d: a nil *uringDriver is not a nil driver
+	}
+	if len(cfg.CPUs) == 0 && !d.pinned() {
+		// Where the poller does not take it, sleeping in a system call must do.
+		_ = d.parking.open(d.ring.Fd(), d.look)
 	}
 	return d, nil
 }
@@ -119,8 +125,9 @@ func (d *uringDriver) open() (err error) {
 
 // close gives everything back, and the thread as it was before openUring.
 func (d *uringDriver) close() (err error) {
+	err = d.parking.close()
 	if d.bufs != nil {
-		err = d.bufs.close(d.ring)
+		err = errors.Join(err, d.bufs.close(d.ring))
 	}
 	if d.ring != nil {
 		err = errors.Join(err, d.ring.close())
@@ -275,7 +282,7 @@ func (d *uringDriver) wait(now, until time.Time, done []completion) []completion
 		d.restart(now)
 		if block {
 			d.armTimer(until)
-			d.enter(1)
+			d.sleep()
 		} else {
 			d.flush()
 		}
@@ -313,6 +320,24 @@ func (d *uringDriver) enter(n uint32) {
 		return // n is 0, and there is no CQE
 	}
 	checkEnter(err)
+}
+
+// sleep submits what is staged and waits until there is a CQE.
+func (d *uringDriver) sleep() {
+	if d.parking.works() {
+		d.flush()
+	}
+	if !d.parking.works() || d.staged > 0 { // the kernel did not take it all
+		d.enter(1)
+		return
+	}
+	d.parking.sleep()
+}
+
+// look takes the CQEs that are there and reports whether there are any.
+func (d *uringDriver) look() bool {
+	d.collect()
+	return len(d.held) > 0
 }
 
 // flush submits what is staged and does not wait.
