@@ -50,6 +50,10 @@ type driver interface {
 
 	// The rest may be called by any goroutine.
 
+	// rouse ends a wait that has something to return and has not noticed. Any
+	// goroutine may call it, and even once the driver is closed.
+	rouse()
+
 	// giveWay lets another thread have the calling thread's processor for once.
 	giveWay()
 

@@ -77,6 +77,7 @@ func (d *epollDriver) open() (err error) {
 func (d *epollDriver) ops() *opTable { return d.table }
 func (d *epollDriver) pinned() bool  { return false }
 func (d *epollDriver) wake()         { d.waker.ring() }
+func (d *epollDriver) rouse()        { d.parking.rouse() }
 
 func (d *epollDriver) closeFD(fd FD) {
 	d.fds.closing(fd) // before close: the number may have a new owner right after

@@ -38,7 +38,7 @@ func (b *Backend) tell(log *slog.Logger, reactors int) {
 type Config struct {
 	Reactors int           // 0 is one for each processor that Go uses, or one for a Network; at most MaxReactors
 	Backend  Kind          // which driver
-	BusyPoll bool          // never sleep: each reactor takes a whole processor
+	Pollers  int           // how many reactors at a time never sleep while they have octets to wait for
 	CPUs     []int         // reactor i runs on CPUs[i % len]; empty: where the scheduler puts it
 	Spin     time.Duration // how long an idle reactor may stay awake; 0 is DefaultSpin, negative never
 	MaxOps   int           // operations in flight per reactor, above which they get -ENOBUFS; 0 is DefaultMaxOps
@@ -72,6 +72,8 @@ func (c *Config) check() error {
 	switch {
 	case c.Reactors < 0 || c.Reactors > MaxReactors:
 		return fmt.Errorf("reactor: %d reactors, want 0 to %d", c.Reactors, MaxReactors)
+	case c.Pollers < 0 || c.Pollers > MaxReactors:
+		return fmt.Errorf("reactor: %d pollers, want 0 to %d", c.Pollers, MaxReactors)
 	case c.Backend > Epoll:
 		return fmt.Errorf("reactor: no backend %d", c.Backend)
 	case c.MaxOps < 0 || c.MaxOps > DefaultMaxOps:
@@ -91,8 +93,9 @@ func (c *Config) check() error {
 type Group struct {
 	backend  Backend
 	reactors []*Reactor
-	busyPoll bool
 	network  *Network // nil on a real kernel
+	pollers  int32    // how many reactors may poll at a time, and how many do
+	polling  atomic.Int32
 
 	running sync.WaitGroup // one for each reactor's goroutine
 	closing atomic.Bool
@@ -130,7 +133,7 @@ func NewGroup(cfg *Config) (*Group, error) {
 
 // startGroup makes a Group whose drivers come from open.
 func startGroup(cfg *Config, backend Backend, open func() (driver, error)) (*Group, error) {
-	g := &Group{backend: backend, busyPoll: cfg.BusyPoll, network: cfg.Network, closed: make(chan struct{})}
+	g := &Group{backend: backend, pollers: int32(cfg.Pollers), network: cfg.Network, closed: make(chan struct{})}
 	if err := g.start(cfg, open); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
@@ -254,6 +257,15 @@ func (g *Group) Home() *Reactor {
 	}
 	best.load.Add(1)
 	return best
+}
+
+// Rouse wakes reactors that have something to do and were not told yet. Who
+// looks on for long calls it now and then, since it may keep the runtime from
+// telling them. Any goroutine.
+func (g *Group) Rouse() {
+	for _, r := range g.reactors {
+		r.driver.rouse()
+	}
 }
 
 // Stats sums up all reactors. A reactor that is awake publishes its counts

@@ -17,6 +17,8 @@ func TestConfigErrors(t *testing.T) {
 		"negative reactors": {Reactors: -1},
 		"too many reactors": {Reactors: MaxReactors + 1},
 		"no such backend":   {Backend: Epoll + 1},
+		"pollers":           {Pollers: -1},
+		"many pollers":      {Pollers: MaxReactors + 1},
 		"negative MaxOps":   {MaxOps: -1},
 		"MaxOps too large":  {MaxOps: DefaultMaxOps + 1},
 		"negative CPU":      {CPUs: []int{0, -1}},

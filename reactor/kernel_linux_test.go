@@ -514,20 +514,107 @@ func TestAffinity(t *testing.T) {
 	}
 }
 
-// TestBusyPoll runs reactors that never sleep.
-func TestBusyPoll(t *testing.T) {
+// TestPollers runs a reactor that does not sleep while octets may come.
+func TestPollers(t *testing.T) {
 	for _, w := range kernelWorlds {
 		if !available(t, w) {
 			continue
 		}
 		cfg := w.config()
-		cfg.BusyPoll = true
+		cfg.Pollers = 1
 		h := newRig(t, cfg, TCP)
 		testEcho(t, h)
 		testTimers(t, h)
 		testPostMany(t, h)
-		if s := h.g.Stats(); s.Blocks != 0 || s.Wakes != 0 || s.Polls < 100 {
-			t.Errorf("%s: %+v; want polls, and neither blocks nor wakes", w.name, s)
+		near, far := h.pair()
+		recv := h.recv(far)
+		h.submit(recv)
+		turn := func() {
+			for range 2 * publishEvery {
+				h.do(func(time.Time) {})
+			}
+		}
+		turn() // it may have blocked before it was submitted
+		before := h.g.Stats()
+		turn()
+		if s := h.g.Stats(); s.Blocks != before.Blocks || s.Wakes != before.Wakes {
+			t.Errorf("%s: %+v, then %+v; want neither blocks nor wakes", w.name, before, s)
+		}
+		h.write(near, "x")
+		recv.want(1)
+		for h.g.Stats().Blocks == before.Blocks { // it sleeps again
+			h.do(func(time.Time) {})
+		}
+	}
+}
+
+// TestPollersAreBounded has two reactors that could poll where one may.
+func TestPollersAreBounded(t *testing.T) {
+	g := &Group{pollers: 1}
+	a, b := &Reactor{group: g}, &Reactor{group: g}
+	for _, step := range []struct {
+		r       *Reactor
+		waiting int
+		may     bool
+	}{{a, 0, false}, {a, 1, true}, {b, 1, false}, {a, 2, true}, {a, 0, false}, {b, 1, true}, {a, 1, false}, {b, 0, false}, {a, 1, true}} {
+		step.r.waiting = step.waiting
+		if may := step.r.mayPoll(); may != step.may {
+			t.Fatalf("%+v: may %v", step, may)
+		}
+	}
+}
+
+// TestRouse asks on behalf of the runtime's poller: where that has told already,
+// or there is nothing to tell, nothing happens.
+func TestRouse(t *testing.T) {
+	for _, w := range kernelWorlds {
+		if !available(t, w) {
+			continue
+		}
+		h := newRig(t, w.config(), TCP)
+		near, far := h.pair()
+		for range 100 {
+			recv := h.recv(far)
+			h.submit(recv)
+			h.g.Rouse()
+			h.write(near, "x")
+			h.g.Rouse()
+			recv.want(1)
+		}
+		testTimers(t, h)
+	}
+}
+
+// TestParkingRoused sleeps although there is nothing to see, until roused.
+func TestParkingRoused(t *testing.T) {
+	var bell wakeFD
+	if err := bell.open(); err != nil {
+		t.Fatal(err)
+	}
+	defer bell.close()
+	bell.ring() // readable, and stays so: no edge will follow
+	var p parking
+	looks := make(chan bool, 100)
+	if err := p.open(bell.fd, func() bool { looks <- true; return false }); err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	for range 3 {
+		woken := make(chan bool)
+		go func() {
+			p.sleep()
+			close(woken)
+		}()
+		<-looks
+		for over := false; !over; {
+			p.rouse()
+			select {
+			case <-woken:
+				over = true
+			case <-looks:
+			default:
+				runtime.Gosched()
+			}
 		}
 	}
 }

@@ -2,8 +2,10 @@ package reactor
 
 import (
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,9 +21,12 @@ import (
 //
 // The zero parking cannot be slept by: its owner then sleeps in a system call.
 type parking struct {
+	fd   int
 	file *os.File // a descriptor of its own for the same file
 	conn syscall.RawConn
 	look func(uintptr) bool
+
+	asleep atomic.Bool // which open and close leave alone
 }
 
 // open makes p sleep by fd until look returns true. On an error p stays zero.
@@ -44,7 +49,7 @@ func (p *parking) open(fd int, look func() bool) error {
 		_ = file.Close()
 		return err
 	}
-	p.file, p.conn, p.look = file, conn, func(uintptr) bool { return look() }
+	p.fd, p.file, p.conn, p.look = own, file, conn, func(uintptr) bool { return look() }
 	return nil
 }
 
@@ -52,8 +57,33 @@ func (p *parking) open(fd int, look func() bool) error {
 func (p *parking) works() bool { return p.file != nil }
 
 // sleep calls look, and again whenever the descriptor became readable, until it
-// returns true.
-func (p *parking) sleep() { _ = p.conn.Read(p.look) }
+// returns true or rouse was called.
+func (p *parking) sleep() {
+	p.asleep.Store(true)
+	err := p.conn.Read(p.look)
+	p.asleep.Store(false)
+	if err != nil { // roused
+		_ = p.file.SetReadDeadline(time.Time{})
+		p.look(0)
+	}
+}
+
+// rouse wakes who sleeps although the descriptor is readable. The poller is asked
+// only by a thread that has nothing else to do, or every 10 ms: where goroutines
+// that look on keep all Ps busy, they have to ask. Any goroutine. Once p is closed it does nothing.
+func (p *parking) rouse() {
+	if !p.asleep.Load() {
+		return
+	}
+	ask := unix.PollFd{Fd: int32(p.fd), Events: unix.POLLIN}
+	var atOnce unix.Timespec // which the kernel may write to
+	n, _, _ := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&ask)), 1, uintptr(unsafe.Pointer(&atOnce)), 0, 0, 0)
+	if int(n) == 1 {
+		_ = p.file.SetReadDeadline(longAgo)
+	}
+}
+
+var longAgo = time.Unix(1, 0)
 
 func (p *parking) close() error {
 	if p.file == nil {

@@ -36,6 +36,8 @@ type Reactor struct {
 	idle    spinner
 	tally   tally
 	yielded bool  // Yield was called this turn
+	waiting int   // OpRecvs in flight
+	polling bool  // one of the group's pollers
 	closed  bool  // nothing may be submitted any more
 	pinned  bool  // the goroutine is locked to its thread
 	err     error // of closing the driver; read when the goroutine has ended
@@ -69,6 +71,9 @@ func (r *Reactor) ring() {
 func (r *Reactor) Submit(op *Op) {
 	assert(op.Owner != nil && !r.driver.ops().holds(op))
 	r.tally.submits++
+	if op.Kind == OpRecv {
+		r.waiting++
+	}
 	if r.closed {
 		r.refused = append(r.refused, completion{op: op, result: canceled})
 		return
@@ -214,11 +219,12 @@ func (r *Reactor) idleNow() bool {
 	return len(r.done) == 0 && r.mailbox.Empty() && !r.closing.Load()
 }
 
-// rest waits for something to do, in the way that was configured: never
-// asleep, awake for a while, or asleep at once.
+// rest waits for something to do, in the way that was configured: not asleep,
+// awake for a while, or asleep at once.
 func (r *Reactor) rest() {
-	if r.group.busyPoll {
+	if r.mayPoll() {
 		r.yield()
+		r.driver.giveWay()
 		return
 	}
 	if r.yielded {
@@ -241,6 +247,23 @@ func (r *Reactor) rest() {
 	if r.idle.limit > 0 {
 		r.idle.learn(r.driver.now().Sub(from))
 	}
+}
+
+// mayPoll reports whether to go on without sleep: octets may come, and not so
+// many other reactors do that none would be left to run what they wake.
+func (r *Reactor) mayPoll() bool {
+	g := r.group
+	switch may := r.waiting > 0 && g.pollers > 0; {
+	case may == r.polling:
+	case !may:
+		r.polling = false
+		g.polling.Add(-1)
+	case g.polling.Add(1) > g.pollers:
+		g.polling.Add(-1)
+	default:
+		r.polling = true
+	}
+	return r.polling
 }
 
 func (r *Reactor) timerDue(now time.Time) bool {
@@ -305,6 +328,9 @@ func (r *Reactor) deliver(now time.Time, done []completion) {
 		c := done[i]
 		done[i] = completion{} // the slice is reused: keep nothing alive by it
 		c.op.Result, c.op.More = c.result, c.more
+		if c.op.Kind == OpRecv {
+			r.waiting--
+		}
 		c.op.Owner.Complete(now, c.op)
 	}
 }

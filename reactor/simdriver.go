@@ -35,6 +35,7 @@ func (d *simDriver) ops() *opTable { return d.table }
 
 func (d *simDriver) pinned() bool   { return false }
 func (d *simDriver) giveWay()       {}
+func (d *simDriver) rouse()         {}
 func (d *simDriver) now() time.Time { return d.network.Now() }
 
 func (d *simDriver) wake() {

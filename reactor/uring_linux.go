@@ -142,6 +142,7 @@ func (d *uringDriver) close() (err error) {
 func (d *uringDriver) ops() *opTable { return d.table }
 func (d *uringDriver) pinned() bool  { return d.can.deferTaskrun }
 func (d *uringDriver) wake()         { d.bell.ring() }
+func (d *uringDriver) rouse()        { d.parking.rouse() }
 func (d *uringDriver) closeFD(fd FD) { unix.Close(int(fd)) }
 
 func (d *uringDriver) submit(op *Op) {

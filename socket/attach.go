@@ -10,12 +10,13 @@ import (
 
 // callerReads reports whether goroutines in Recv are to read c's connection
 // themselves from now on. They are if c is the only one, somebody has looked
-// for messages since we last asked, and spinning for them has paid before.
+// for messages since we last asked, and spinning for them has paid before or is
+// what BusyPoll asks for.
 func (s *Socket) callerReads(c *session) bool {
 	if s.sole.Load() != c || s.inline || s.engine.spin == 0 || s.closed.Load() {
 		return false
 	}
-	if c.spinScore.Load() < 0 {
+	if c.spinScore.Load() < 0 && !s.engine.mayPoll() {
 		return false
 	}
 	return s.hungry.Swap(false)
@@ -37,8 +38,12 @@ func (c *session) scored(n int32) {
 
 // recvSpinning reads c's connection on the calling goroutine, and spins for a
 // bounded time if nothing is there: a message that comes soon then costs no
-// hop between threads.
-func (s *Socket) recvSpinning(c *session) (*Message, error) {
+// hop between threads. Who polls without end does so until ctx is done.
+func (s *Socket) recvSpinning(ctx context.Context, c *session) (*Message, error) {
+	endless := s.engine.startPolling()
+	if endless {
+		defer s.engine.stopPolling()
+	}
 	var start time.Time
 	for {
 		switch c.readFromCaller() {
@@ -53,6 +58,13 @@ func (s *Socket) recvSpinning(c *session) (*Message, error) {
 		}
 		now := c.r.Now()
 		if start.IsZero() {
+			start = now
+		}
+		if endless && now.Sub(start) > s.engine.spin && s.sole.Load() == c && ctx.Err() == nil {
+			// Other callers read c too, and leave here what they do not take.
+			if m, err := s.recvOnce(); err != errWouldBlock {
+				return m, err
+			}
 			start = now
 		}
 		if now.Sub(start) > s.engine.spin || s.receiving.waiting.Load() > 0 || s.closed.Load() {

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/zeroring/zeroring/reactor"
@@ -22,8 +23,14 @@ type EngineOptions struct {
 	// machine lacks is an error that says why.
 	Backend string
 
-	// BusyPoll makes reactors never sleep. It saves the time of waking up and
-	// costs a processor each.
+	// BusyPoll saves the time of waking up, and costs a processor for each who
+	// does without. A Recv that waits on a socket's only connection polls that
+	// until its context is done; and with 4 processors or more, up to half as many
+	// reactors poll while they have connections to read. One processor that Go may
+	// use is always left to others, and with none to spare nobody polls: callers
+	// beyond that wait as they do without BusyPoll. Who polls gives way to other
+	// goroutines and threads, so that a machine with too few processors gets
+	// slower and does not stall.
 	BusyPoll bool
 
 	// CPUs are the processors that reactors run on, in turn. Empty leaves it to
@@ -66,6 +73,9 @@ type Engine struct {
 	log      *slog.Logger
 	spin     time.Duration
 
+	pollers int32        // how many callers may poll without end
+	polling atomic.Int32 // how many do
+
 	// manual says that a simulation runs the reactors turn by turn, on the
 	// goroutine that calls us: nothing here may wait for them but Close, which
 	// steps the network.
@@ -92,7 +102,11 @@ func NewEngine(opts *EngineOptions) (*Engine, error) {
 		o.Logger = slog.Default()
 	}
 	cfg := &reactor.Config{
-		Reactors: o.Reactors, BusyPoll: o.BusyPoll, CPUs: o.CPUs, Logger: o.Logger, Network: o.Network, Run: o.NetworkRuns,
+		Reactors: o.Reactors, CPUs: o.CPUs, Logger: o.Logger, Network: o.Network, Run: o.NetworkRuns,
+	}
+	callers := 0
+	if o.BusyPoll && o.Network == nil {
+		callers, cfg.Pollers = pollers(runtime.GOMAXPROCS(0))
 	}
 	if runtime.NumCPU() < manyProcessors {
 		cfg.Spin = -1
@@ -111,7 +125,7 @@ func NewEngine(opts *EngineOptions) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{
-		group: group, sweepers: newSweepers(group), log: o.Logger, spin: orDefault(o.Spin, defaultSpin),
+		group: group, sweepers: newSweepers(group), log: o.Logger, spin: orDefault(o.Spin, defaultSpin), pollers: int32(callers),
 		dice:    rand.New(rand.NewPCG(seed(o.Seed), 0)),
 		sockets: make(map[*Socket]struct{}),
 		inproc:  make(map[string]*Socket),
@@ -123,6 +137,33 @@ func NewEngine(opts *EngineOptions) (*Engine, error) {
 	e.manual, e.network = o.Network != nil && !o.NetworkRuns, o.Network
 	return e, nil
 }
+
+// pollers is how many callers and how many reactors may poll at a time, on a
+// number of processors. Go looks for what package net and our reactors wait for
+// only on a processor that has nothing else to do, or every 10 ms.
+func pollers(processors int) (callers, reactors int) {
+	if processors >= manyProcessors {
+		reactors = processors / 2
+	}
+	return processors - 1 - reactors, min(reactors, reactor.MaxReactors)
+}
+
+// mayPoll reports whether one caller more may poll without end.
+func (e *Engine) mayPoll() bool { return e.polling.Load() < e.pollers }
+
+// startPolling reports whether the caller may, and then owes stopPolling.
+func (e *Engine) startPolling() bool {
+	if !e.mayPoll() {
+		return false
+	}
+	if e.polling.Add(1) > e.pollers {
+		e.polling.Add(-1)
+		return false
+	}
+	return true
+}
+
+func (e *Engine) stopPolling() { e.polling.Add(-1) }
 
 var defaultEngine = sync.OnceValues(func() (*Engine, error) { return NewEngine(nil) })
 

@@ -130,7 +130,7 @@ func (s *Socket) recvSlowly(ctx context.Context) (*Message, error) {
 			return nil, err
 		}
 		if c := s.sole.Load(); c != nil {
-			if m, err := s.recvSpinning(c); err != errWouldBlock {
+			if m, err := s.recvSpinning(ctx, c); err != errWouldBlock {
 				s.passOnRecv()
 				return m, err
 			}

@@ -31,6 +31,10 @@ const (
 // callerChunk is the size of the buffers that a caller reads into.
 const callerChunk = 128 << 10
 
+// rouseEvery is how many looks at a connection, of a microsecond or two each, go
+// between two at the reactors.
+const rouseEvery = 8
+
 // smallestRead is the least free room with which a buffer is read into again.
 const smallestRead = 1024
 
@@ -318,7 +322,11 @@ func (c *session) readFromCaller() readResult {
 			c.byCaller.Store(false)
 			c.lost(err)
 		}
+		rouse := c.polls%rouseEvery == 0
 		c.rd.Unlock()
+		if rouse {
+			c.host.engine.group.Rouse()
+		}
 		return found
 	}
 	c.end += n
