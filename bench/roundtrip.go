@@ -97,10 +97,9 @@ func (a *asker) results(total uint64) {
 func (p *player) askInTurn(link Link) error {
 	a := p.newAsker(link)
 	seq := uint64(0)
-	for now := a.begin(); now < a.to || a.hist.TotalCount() == 0; seq++ {
-		if now >= a.to {
-			a.to = math.MaxInt64
-		}
+	now := a.begin()
+	end := a.to
+	for a.to = math.MaxInt64; now < end || a.hist.TotalCount() == 0; seq++ {
 		if err := a.request(seq, now); err != nil {
 			return err
 		}

@@ -1,0 +1,32 @@
+package reactor
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// This file changes what epoll's interest list has of a descriptor.
+
+// ignore has the kernel no longer report events of fd.
+func (d *epollDriver) ignore(fd FD, s *fdState, events uint32) {
+	if s.interest&events == 0 {
+		return
+	}
+	want := s.interest &^ events
+	if want == 0 {
+		// A listener. 0 means "not in the list" to us, so take it out.
+		d.control(unix.EPOLL_CTL_DEL, fd, 0, 0)
+	} else if d.control(unix.EPOLL_CTL_MOD, fd, want, s.era) != 0 {
+		return
+	}
+	s.interest = want
+}
+
+func (d *epollDriver) control(command int, fd FD, events, era uint32) syscall.Errno {
+	e := unix.EpollEvent{Events: events, Fd: int32(fd), Pad: int32(era)}
+	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(d.epoll), uintptr(command), uintptr(fd),
+		uintptr(unsafe.Pointer(&e)), 0, 0)
+	return errno
+}
