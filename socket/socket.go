@@ -30,10 +30,7 @@ type Socket struct {
 	sendMu  sync.Mutex
 	outlet  *pipe    // the pattern's straight way out
 	parts   [][]byte // what is being sent; memory reused from call to call
-	dirty   [maxLate]*session
-	ndirty  int // sessions whose flushing fell to the call that holds sendMu, or was put off
-	late    late
-	spread  spread
+	ndirty  int      // sessions whose flushing fell to the call that holds sendMu, or was put off
 	vacant  ring.Inbox[*pipe]
 	sending waitList
 
@@ -63,10 +60,6 @@ type Socket struct {
 	// oneWay says that messages only leave, or only arrive.
 	oneWay bool
 
-	// answers says that what is sent may answer what was received: see late.
-	answers bool
-	sweeper *sweeper
-
 	// sole is the connection of the only pipe, if there is only one and it has
 	// a connection. Calls work on it themselves rather than have its reactor do it.
 	sole atomic.Pointer[session]
@@ -94,6 +87,13 @@ type Socket struct {
 	trouble   atomic.Pointer[trouble] // the last there was
 	namesakes complaint               // of peers whose routing id is another's
 	giveUps   complaint               // of messages that are not sent a third time
+
+	// answers says that what is sent may answer what was received: see late.
+	answers bool
+	sweeper *sweeper
+	late    late
+	spread  spread
+	dirty   [maxLate]*session // ndirty of them; under sendMu
 }
 
 // maxDirty is to how many peers one call may write by itself. Beyond it the
