@@ -26,6 +26,13 @@ const (
 	smallMessage = 64
 	// manyWarmup is longer, for workloads that have much to set going.
 	manyWarmup = 200 * time.Millisecond
+	// connectTime is about what each connection takes that is made meanwhile, and
+	// crowd is how many subscribers make everything slow: what is queued for them,
+	// here and in the kernel, is gigabytes.
+	connectTime   = 200 * time.Microsecond
+	crowd         = 500
+	crowdWarmup   = 400 * time.Millisecond
+	crowdDuration = 800 * time.Millisecond
 	// curvePairs are enough where many points make a curve.
 	curvePairs = 3
 	// settle is how long connections rest before their memory is measured: long
@@ -97,10 +104,14 @@ func gapDuration(gap time.Duration) time.Duration {
 func fanOut() (all []Workload) {
 	for _, size := range []int{smallMessage, 1 << 10} {
 		for _, n := range subscribers {
-			all = append(all, Workload{
+			w := Workload{
 				Name: fmt.Sprintf("fanout/%d/%d", size, n), Pattern: PubSub, Transport: TCP, Size: size, Peers: n,
 				Warmup: manyWarmup, Plot: fmt.Sprintf("fanout/%d", size), X: float64(n), Calls: n == 64,
-			})
+			}
+			if n > crowd {
+				w.Warmup, w.Duration = crowdWarmup, crowdDuration
+			}
+			all = append(all, w)
 		}
 	}
 	return all
@@ -123,7 +134,7 @@ func others() (all []Workload) {
 	for _, n := range connections {
 		all = append(all, Workload{
 			Name: fmt.Sprintf("growth/connections/%d", n), Pattern: PushPull, Transport: TCP, Size: smallMessage, Conns: n,
-			Warmup: manyWarmup, Plot: "growth/connections", X: float64(n), Pairs: curvePairs,
+			Warmup: manyWarmup + time.Duration(n)*connectTime, Plot: "growth/connections", X: float64(n), Pairs: curvePairs,
 		})
 	}
 	for _, n := range manyTopics {

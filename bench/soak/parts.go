@@ -270,7 +270,10 @@ func roundTrip(ctx context.Context, req *socket.Req, body []byte) (*socket.Messa
 	return req.Recv(ctx)
 }
 
-// watch takes samples.
+// extension is how much longer a soak goes on for the least there has to be.
+const extension = time.Minute
+
+// watch takes samples, and ends the soak when its time is over.
 func (s *soak) watch(ctx context.Context, start time.Time) {
 	tick := time.NewTicker(s.o.Every)
 	defer tick.Stop()
@@ -279,6 +282,10 @@ func (s *soak) watch(ctx context.Context, start time.Time) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		}
+		if past := time.Since(start) - s.o.For; past > extension || past >= 0 && s.enough() {
+			s.stop()
+			return
 		}
 		now, _ := bench.Resident()
 		sample := Sample{

@@ -27,9 +27,13 @@ import (
 	"github.com/zeroring/zeroring/socket"
 )
 
-// Options says how long and with how many. All are needed but Progress.
+// Options says how long and with how many. All are needed but Least and
+// Progress.
 type Options struct {
-	For      time.Duration
+	For time.Duration
+	// Least is how many messages of each kind there have to be: if there are not,
+	// the soak goes on, for a minute at most, and then fails.
+	Least    uint64
 	Peers    int // of each kind and transport that come and go
 	Seed     uint64
 	Progress io.Writer     // told how it goes, if not nil
@@ -72,7 +76,7 @@ type soak struct {
 	r      Result
 	mu     sync.Mutex // of the result and errs
 	errs   []error
-	stop   context.CancelFunc
+	stop   context.CancelFunc // ends all parts
 	pushed atomic.Uint64
 	heard  atomic.Uint64
 	trips  atomic.Uint64
@@ -93,7 +97,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, o.For)
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := &soak{o: o, engine: engine, dir: dir, stop: cancel}
 	s.r.Backend = engine.Backend().Name
@@ -115,8 +119,17 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	s.r.Took = time.Since(start)
 	s.r.Pushed, s.r.Published, s.r.RoundTrips = s.pushed.Load(), s.heard.Load(), s.trips.Load()
 	s.r.FDs = [2]int{before, openFiles()}
+	if !s.enough() {
+		s.note(fmt.Errorf("%d messages pushed, %d published and %d round trips, where each should have been %d",
+			s.r.Pushed, s.r.Published, s.r.RoundTrips, s.o.Least))
+	}
 	s.judge()
 	return &s.r, errors.Join(s.errs...)
+}
+
+// enough reports whether there was as much as there has to be.
+func (s *soak) enough() bool {
+	return min(s.pushed.Load(), s.heard.Load(), s.trips.Load()) >= s.o.Least
 }
 
 // note keeps an error, and ends the soak.

@@ -13,7 +13,7 @@ func TestSoak(t *testing.T) {
 		t.Skip("elsewhere there is no network to soak in")
 	}
 	const seed = 7
-	r, err := soak.Run(t.Context(), soak.Options{For: 500 * time.Millisecond, Peers: 3, Seed: seed, Every: 20 * time.Millisecond})
+	r, err := soak.Run(t.Context(), soak.Options{For: 500 * time.Millisecond, Least: 1, Peers: 3, Seed: seed, Every: 20 * time.Millisecond})
 	if err != nil {
 		t.Fatalf("seed %d: %v", seed, err)
 	}

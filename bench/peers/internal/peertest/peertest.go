@@ -110,11 +110,11 @@ func stream(t *testing.T, from, to bench.Link, transport bench.Transport) {
 	if n, ok := c.IsEnd(body); !ok || n != messages {
 		t.Fatalf("received %q instead of the stream's end", body)
 	}
+	check(t, <-sent)
 	if transport == bench.Inproc {
 		check(t, from.Close())
 	}
 	check(t, to.Close())
-	check(t, <-sent)
 	check(t, from.Close())
 }
 
