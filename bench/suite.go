@@ -93,6 +93,7 @@ func (s *Suite) Run(ctx context.Context) (*Report, error) {
 	for _, t := range turns {
 		left += t.length()
 	}
+	begun := time.Now() // programs are built by now, which is not to be guessed from
 	s.tell("%d runs of %d workloads, about %s\n", len(turns), len(s.Workloads), left.Round(time.Second))
 	for i, t := range turns {
 		if ctx.Err() != nil {
@@ -101,7 +102,7 @@ func (s *Suite) Run(ctx context.Context) (*Report, error) {
 		s.do(ctx, r, t, dir)
 		left -= t.length()
 		// Correct the estimate by what it was wrong by so far.
-		spent, planned := time.Since(r.Start), time.Duration(0)
+		spent, planned := time.Since(begun), time.Duration(0)
 		for _, past := range turns[:i+1] {
 			planned += past.length()
 		}

@@ -116,4 +116,4 @@ func listCommand() *cobra.Command {
 	return cmd
 }
 
-var errFailed = errors.New("some results are FAIL")
+var errFailed = errors.New("some of zeroring's results are FAIL")
