@@ -184,13 +184,7 @@ func TestCloseHearsOfCallersFlush(t *testing.T) {
 		untilOn(t, c, "Close waits", func(time.Time) bool { return c.linger.Active() })
 		c.flushFromCaller()
 		wantBody(t, pull, "late")
-		select {
-		case <-closed:
-		case <-time.After(patience):
-			push.SetLinger(NoLinger)
-			c.closeWithin(0)
-			t.Error("Close goes on waiting for what is written")
-		}
+		mustClose(t, push, c, closed, "Close goes on waiting for what is written")
 	})
 }
 
@@ -500,13 +494,7 @@ func TestCommandsEndWithConnection(t *testing.T) {
 		lose()
 		closed := make(chan error, 1)
 		go func() { closed <- push.Close() }()
-		select {
-		case <-closed:
-		case <-time.After(patience):
-			push.SetLinger(NoLinger)
-			c.closeWithin(0)
-			t.Error("Close waits for what is of a connection that was lost")
-		}
+		mustClose(t, push, c, closed, "Close waits for what is of a connection that was lost")
 	})
 }
 
@@ -654,5 +642,41 @@ func TestBurstToMany(t *testing.T) {
 	b.flushedAt.Store(now.UnixNano())
 	if !b.burst(false, now.Add(burstGap)) {
 		t.Error("it ended though the reactor was still writing")
+	}
+}
+
+// Of many connections each asks all of them whether there is a burst, and each
+// tells when it was written.
+func TestManyShareABurst(t *testing.T) {
+	onStreams(t, func(t *testing.T, push, _ *Socket, c *session) {
+		onReactor(t, c, func(now time.Time) {
+			sole := push.sole.Swap(nil)
+			defer push.sole.Store(sole)
+			c.wr.Lock()
+			defer c.wr.Unlock()
+			c.bursting.Store(false)
+			later := now.Add(time.Hour) // so that however slow this is, no pause is seen
+			for _, heard := range []bool{false, true} {
+				c.heard.Store(heard)
+				push.spread.quick.Store(quickFlushes)
+				c.noteFlushed(later)
+				if got := c.burst(); got == heard {
+					t.Errorf("a burst: %v, where the peer was heard: %v", got, heard)
+				}
+			}
+		})
+	})
+}
+
+// mustClose waits until closed tells that push is, and closes it by force if it
+// does not come.
+func mustClose(t *testing.T, push *Socket, c *session, closed <-chan error, complaint string) {
+	t.Helper()
+	select {
+	case <-closed:
+	case <-time.After(patience):
+		push.SetLinger(NoLinger)
+		c.closeWithin(0)
+		t.Error(complaint)
 	}
 }
