@@ -10,28 +10,8 @@ import (
 	"github.com/zeroring/zeroring/bench/peers/internal/peertest"
 )
 
-func TestStreams(t *testing.T) {
-	for transport, at := range endpoints(t) {
-		t.Run(string(transport), func(t *testing.T) {
-			peertest.PushPull(t, driver{}, transport, at)
-			peertest.PubSub(t, driver{}, transport, at)
-		})
-	}
-}
-
-func TestRoundTrips(t *testing.T) {
-	for transport, at := range endpoints(t) {
-		t.Run(string(transport), func(t *testing.T) {
-			peertest.RoundTrips(t, driver{}, bench.ReqRep, transport, at)
-			peertest.RoundTrips(t, driver{}, bench.DealerRouter, transport, at)
-		})
-	}
-}
-
-func endpoints(t *testing.T) map[bench.Transport]string {
-	return map[bench.Transport]string{
-		bench.TCP: peertest.TCP, bench.IPC: "ipc://" + t.TempDir() + "/s", bench.Inproc: "inproc://s",
-	}
+func TestEverywhere(t *testing.T) {
+	peertest.Everywhere(t, func() bench.Driver { return driver{} }, bench.ReqRep, bench.DealerRouter)
 }
 
 func TestProxy(t *testing.T) { peertest.Proxy(t, driver{}) }

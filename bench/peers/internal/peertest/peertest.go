@@ -193,3 +193,19 @@ func Proxy(t *testing.T, d bench.Driver) {
 		check(t, l.Close())
 	}
 }
+
+// Everywhere tests streams, and round trips of each of patterns, over each
+// transport, with a driver of its own for each.
+func Everywhere(t *testing.T, newDriver func() bench.Driver, patterns ...bench.Pattern) {
+	for transport, at := range map[bench.Transport]string{
+		bench.TCP: TCP, bench.IPC: "ipc://" + t.TempDir() + "/s", bench.Inproc: "inproc://s",
+	} {
+		t.Run(string(transport), func(t *testing.T) {
+			PushPull(t, newDriver(), transport, at)
+			PubSub(t, newDriver(), transport, at)
+			for _, pattern := range patterns {
+				RoundTrips(t, newDriver(), pattern, transport, at)
+			}
+		})
+	}
+}
