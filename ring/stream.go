@@ -38,6 +38,7 @@ type Stream struct {
 	tailSeen uint32 // and published: tailSeen ≤ tailMsgs
 	written  uint64 // messages published since the beginning
 	readSeen uint64 // the producer's last look at read; may lag, never lead
+	stage    stage
 
 	_ cacheLinePad
 
@@ -117,9 +118,23 @@ const MaxOctets = math.MaxUint32
 // panics if n is more than MaxOctets.
 func (s *Stream) Reserve(n int) []byte {
 	if len(s.room)-s.tailAt < n {
-		s.grow(n)
+		s.makeRoom(n)
 	}
 	return s.room[s.tailAt:][:n:n]
+}
+
+func (s *Stream) makeRoom(n int) {
+	if s.stage.buf != nil {
+		if n <= stageOctets/4 {
+			s.setStage(s.unload())
+			return
+		}
+		s.Unstage()
+		if len(s.room)-s.tailAt >= n {
+			return
+		}
+	}
+	s.grow(n)
 }
 
 // Commit publishes the first n octets reserved, at least one, as one message.
@@ -156,6 +171,10 @@ func (s *Stream) Filled() int { return int(s.tailMsgs - s.tailSeen) }
 
 // Publish hands over what was filled.
 func (s *Stream) Publish() {
+	if s.stage.buf != nil {
+		s.setStage(s.unload())
+		return
+	}
 	if s.room == nil {
 		return
 	}
@@ -197,6 +216,7 @@ func (s *Stream) push(c *chunk) {
 // octets any more.
 func (s *Stream) Append(buf *Buf, octets []byte, messages int) {
 	checkOctets(len(octets))
+	s.Unstage()
 	c := newChunk(buf, octets, true)
 	c.published.Store(uint64(messages)<<32 | uint64(len(octets)))
 	s.written += uint64(messages)
@@ -402,6 +422,10 @@ func (s *Stream) Discard() {
 	}
 	s.first.Store(nil)
 	s.head, s.headAt, s.headMsgs, s.seen = nil, 0, 0, 0
+	if s.stage.buf != nil {
+		s.stage.buf.Release()
+		s.stage = stage{}
+	}
 	s.tail, s.room, s.tailAt, s.tailMsgs, s.tailSeen = nil, nil, 0, 0, 0
 	s.consumed = s.written
 	s.read.Store(s.written)

@@ -76,6 +76,12 @@ func produceStress(s *Stream, limit, messages uint64) {
 				s.Reserve(maxChunk + 1)
 			}
 		}
+		switch dice.Uint64N(64) {
+		case 0:
+			s.Stage()
+		case 1:
+			s.Unstage()
+		}
 		commitMessage(s, i)
 		i++
 	}
