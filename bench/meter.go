@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"math/bits"
 	"runtime"
 	"runtime/metrics"
 	"sync"
@@ -12,7 +13,7 @@ import (
 // plus the warm-up, for the duration.
 type meter struct {
 	warmup, duration time.Duration
-	every            uint64 // messages after which a lane publishes its count
+	mask             uint64 // see due
 
 	once  sync.Once
 	stop  atomic.Bool // the time of those who send is over
@@ -59,10 +60,14 @@ const (
 func newMeter(j Job) *meter {
 	return &meter{
 		warmup: j.warmup(), duration: j.duration(),
-		every: uint64(max(1, min(publishMost, publishBytes/max(1, j.Size)))),
-		over:  make(chan struct{}),
+		mask: 1<<(bits.Len(uint(max(1, min(publishMost, publishBytes/max(1, j.Size)))))-1) - 1,
+		over: make(chan struct{}),
 	}
 }
+
+// due reports whether a lane publishes its count after n messages. Those between
+// are a power of two, since a division for each would be seen, too.
+func (m *meter) due(n uint64) bool { return n&m.mask == 0 }
 
 func (m *meter) lane() *lane {
 	l := new(lane)

@@ -73,7 +73,7 @@ func (p *player) sendShare(links []Link, count *lane) (total uint64, err error) 
 				return 0, fmt.Errorf("message %d: %w", seq, err)
 			}
 		}
-		if total += uint64(len(links)); seq%p.meter.every == 0 {
+		if total += uint64(len(links)); p.meter.due(seq) {
 			count.count.Store(total)
 		}
 	}
@@ -145,7 +145,7 @@ func (p *player) recvOrdered(link Link, count *lane) (seq uint64, err error) {
 		if _, err := c.Seq(body, seq, true); err != nil {
 			return seq, err
 		}
-		if seq%p.meter.every == 0 {
+		if p.meter.due(seq) {
 			count.count.Store(seq)
 			p.meter.begin()
 		}
@@ -175,7 +175,7 @@ func (p *player) recvMixed(link Link, count *lane) (got uint64, err error) {
 			return got, err
 		}
 		sum += seq
-		if got++; got%p.meter.every == 0 {
+		if got++; p.meter.due(got) {
 			count.count.Store(got)
 		}
 		p.meter.begin()

@@ -103,6 +103,10 @@ type link struct {
 	*socket.Socket
 	last   *socket.Message // what Recv returned and the caller may look at
 	topics int             // that each subscriber asks for, 0 being one for all
+
+	// last changes with each message, and another link, in the same cache line,
+	// may be another processor's.
+	_ [128]byte
 }
 
 var background = context.Background()

@@ -26,6 +26,8 @@ type link struct {
 	closed  bool
 	peers   int
 	gates   atomic.Pointer[[]*gate] // of a PUB's connections; changed with mu held
+
+	_ [128]byte // another link may be another processor's
 }
 
 // hook is told of connections that come and go.

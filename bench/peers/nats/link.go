@@ -32,6 +32,8 @@ type link struct {
 
 	mu  sync.Mutex
 	err error // why nothing comes any more
+
+	_ [128]byte // another link may be another processor's
 }
 
 func (l *link) Bind(string) (string, error) {
