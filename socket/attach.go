@@ -45,7 +45,7 @@ func (s *Socket) recvSpinning(ctx context.Context, c *session) (*Message, error)
 		defer s.engine.stopPolling()
 	}
 	var start time.Time
-	for {
+	for look := 1; ; look++ {
 		switch c.readFromCaller() {
 		case readNotMine:
 			return nil, errWouldBlock
@@ -72,7 +72,7 @@ func (s *Socket) recvSpinning(ctx context.Context, c *session) (*Message, error)
 			c.yieldReading()
 			return nil, errWouldBlock
 		}
-		c.r.GiveWay()
+		c.r.GiveWay(look)
 	}
 }
 
