@@ -16,9 +16,10 @@ type Kind uint8
 
 // The kinds of driver one can ask for.
 const (
-	Auto  Kind = iota // the environment variable ZERORING_BACKEND, or else the best that works here
-	Uring             // io_uring or an error
-	Epoll             // epoll
+	Auto        Kind = iota // the environment variable ZERORING_BACKEND, or else epoll
+	Uring                   // io_uring or an error
+	Epoll                   // epoll
+	PreferUring             // io_uring, or epoll where that does not work
 )
 
 // A Backend says which driver a Group uses, and why.
@@ -74,7 +75,7 @@ func (c *Config) check() error {
 		return fmt.Errorf("reactor: %d reactors, want 0 to %d", c.Reactors, MaxReactors)
 	case c.Pollers < 0 || c.Pollers > MaxReactors:
 		return fmt.Errorf("reactor: %d pollers, want 0 to %d", c.Pollers, MaxReactors)
-	case c.Backend > Epoll:
+	case c.Backend > PreferUring:
 		return fmt.Errorf("reactor: no backend %d", c.Backend)
 	case c.MaxOps < 0 || c.MaxOps > DefaultMaxOps:
 		return fmt.Errorf("reactor: MaxOps %d, want 0 to %d", c.MaxOps, DefaultMaxOps)

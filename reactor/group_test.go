@@ -16,7 +16,7 @@ func TestConfigErrors(t *testing.T) {
 	for name, cfg := range map[string]*Config{
 		"negative reactors": {Reactors: -1},
 		"too many reactors": {Reactors: MaxReactors + 1},
-		"no such backend":   {Backend: Epoll + 1},
+		"no such backend":   {Backend: PreferUring + 1},
 		"pollers":           {Pollers: -1},
 		"many pollers":      {Pollers: MaxReactors + 1},
 		"negative MaxOps":   {MaxOps: -1},

@@ -151,6 +151,8 @@ func TestAskedBackend(t *testing.T) {
 		{Auto, "uring", Uring, backendVariable},
 		{Auto, "io_uring", Uring, backendVariable},
 		{Auto, "epoll", Epoll, backendVariable},
+		{Auto, "prefer-uring", PreferUring, backendVariable},
+		{PreferUring, "epoll", PreferUring, "Config.Backend"},
 		{Uring, "epoll", Uring, "Config.Backend"},
 		{Epoll, "uring", Epoll, "Config.Backend"},
 		{Epoll, "nonsense", Epoll, "Config.Backend"},
@@ -198,8 +200,9 @@ func TestFallBack(t *testing.T) {
 		failed string
 		want   string
 	}{
-		{Auto, "", "io_uring", "epoll"},
-		{Auto, "auto", "io_uring", "epoll"},
+		{PreferUring, "", "io_uring", "epoll"},
+		{Auto, "prefer-uring", "io_uring", "epoll"},
+		{Auto, "", "io_uring", ""},
 		{Auto, "uring", "io_uring", ""},
 		{Uring, "", "io_uring", ""},
 		{Auto, "", "epoll", ""},
@@ -326,8 +329,8 @@ func TestSandboxed(t *testing.T) {
 		teardownLimit = patience // what the groups before had locked is there again, in the end
 	}
 	readWord("/proc/self/status") // opening a first file makes Go's own poller, whose descriptors stay
-	t.Run("auto", func(t *testing.T) {
-		h := newRig(t, &Config{Reactors: s.count}, TCP)
+	t.Run("preferred", func(t *testing.T) {
+		h := newRig(t, &Config{Reactors: s.count, Backend: PreferUring}, TCP)
 		b := h.g.Backend()
 		if s.mayWork && b.Name == "io_uring" {
 			t.Logf("this kernel does not count: %+v", b)

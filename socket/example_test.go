@@ -407,7 +407,7 @@ func ExamplePair() {
 func ExampleNewEngine() {
 	engine, err := socket.NewEngine(&socket.EngineOptions{
 		Reactors: 1,
-		Backend:  "epoll", // empty takes the best that this machine has
+		Backend:  "epoll", // which is the default, too
 		Logger:   slog.New(slog.DiscardHandler),
 	})
 	check(err)

@@ -61,7 +61,7 @@ or messages a second like "50000/s" (default 100k/s, then max)`)
 once in the paced half, and else until the time is up
 (default 0, but 1 with --rate)`)
 	f.StringVar(&cfg.Transport, "transport", "tcp", "tcp, ipc or inproc")
-	f.StringVar(&cfg.Backend, "backend", "", "uring or epoll (default the best that works)")
+	f.StringVar(&cfg.Backend, "backend", "", "epoll, uring, or prefer-uring for io_uring where it works\n(default what ZERORING_BACKEND says, or epoll)")
 	f.IntVar(&cfg.HWM, "hwm", 20_000, "high-water mark of each side, in `messages`")
 	f.BoolVar(&cfg.Drop, "drop", false, "when flat out, drop what a subscriber has no room for, as --slow does,\ninstead of waiting for the slowest")
 	f.BoolVar(&asJSON, "json", false, "print one JSON object at the end, and nothing else")
