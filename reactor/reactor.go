@@ -102,21 +102,17 @@ func (r *Reactor) StopTimer(t *Timer) { r.timers.stop(t) }
 // one for them. Reactor thread only.
 func (r *Reactor) Yield() { r.yielded = true }
 
-// GiveWay lets others have the calling goroutine's processor for once. Who looks
-// on for octets calls it after each of its looks, counted from 1, for what sends
-// them may wait for this very processor: the kernel likes to wake a receiver
-// where its sender runs, and that now looks on for the answer. Other threads come
-// first. Goroutines have their turn after goschedLooks: Gosched wakes an idle
-// thread, if there is one, which finds nothing to do and goes back to sleep, and
-// that would make each look cost two context switches. Any goroutine.
-func (r *Reactor) GiveWay(look int) {
-	if look%goschedLooks == 0 {
+// GiveWay lets other threads have the calling goroutine's processor for once, and
+// with goroutines before that other goroutines. Who looks on for octets calls it
+// between two looks, for what sends them may wait for this very processor: the
+// kernel likes to wake a receiver where its sender runs, and that now looks on for
+// the answer. Any goroutine.
+func (r *Reactor) GiveWay(goroutines bool) {
+	if goroutines {
 		runtime.Gosched()
 	}
 	r.driver.giveWay()
 }
-
-const goschedLooks = 16
 
 // Leave gives back the connection that Group.Home counted. Any goroutine.
 func (r *Reactor) Leave() { r.load.Add(-1) }

@@ -44,6 +44,8 @@ func (s *Socket) recvSpinning(ctx context.Context, c *session) (*Message, error)
 	if endless {
 		defer s.engine.stopPolling()
 	}
+	s.engine.looking.Add(1)
+	defer s.engine.looking.Add(-1)
 	var start time.Time
 	for look := 1; ; look++ {
 		switch c.readFromCaller() {
@@ -72,9 +74,14 @@ func (s *Socket) recvSpinning(ctx context.Context, c *session) (*Message, error)
 			c.yieldReading()
 			return nil, errWouldBlock
 		}
-		c.r.GiveWay(look)
+		c.r.GiveWay(look%goschedLooks == 0 || s.engine.looking.Load() > 1)
 	}
 }
+
+// Who looks on alone gives way to other goroutines after goschedLooks only. For
+// Gosched wakes an idle thread, if there is one, which finds nothing to do and goes
+// back to sleep, and that would make each look cost two context switches.
+const goschedLooks = 16
 
 // slept learns from a receiver's sleep whether spinning would have met the
 // message.

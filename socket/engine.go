@@ -77,6 +77,7 @@ type Engine struct {
 
 	pollers int32        // how many callers may poll without end
 	polling atomic.Int32 // how many do
+	looking atomic.Int32 // how many callers look on for octets
 
 	// manual says that a simulation runs the reactors turn by turn, on the
 	// goroutine that calls us: nothing here may wait for them but Close, which
