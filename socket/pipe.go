@@ -463,6 +463,9 @@ func (p *pipe) waiting() bool {
 // unsent reports whether messages wait that the peer has not been sent.
 func (p *pipe) unsent() bool { return p.out.stream.Queued() > 0 }
 
+// subscribed takes note of how many topics the peer is subscribed to now.
+func (p *pipe) subscribed(topics int) { p.subscriptions, p.host.resubscribed = topics, true }
+
 // kill ends the connection to this peer, soon.
 func (p *pipe) kill() {
 	if p.link != nil {

@@ -21,14 +21,20 @@ func (s *Socket) Recv(ctx context.Context) (*Message, error) {
 
 // unlockRecv gives recvMu back and then does what fell to its holder.
 func (s *Socket) unlockRecv() {
-	drained := len(s.drained) > 0
+	drained, resubscribed := len(s.drained) > 0, false
 	if s.recvMu == &s.sendMu {
+		if s.resubscribed { // by what an XPUB had left unread
+			s.resubscribed, resubscribed = false, true
+		}
 		s.unlockSend()
 	} else {
 		s.recvMu.Unlock()
 	}
-	if drained {
+	if drained || resubscribed {
 		s.reap()
+	}
+	if resubscribed {
+		s.subscriptionsChanged()
 	}
 }
 

@@ -38,6 +38,10 @@ type Socket struct {
 	couriers []runner
 	arrived  atomic.Bool // one came while somebody else had sendMu, who looks after it
 
+	// resubscribed says that peers have subscribed or unsubscribed, and whom that
+	// concerns was not told yet. Under sendMu, which is recvMu then.
+	resubscribed bool
+
 	recvMu    *sync.Mutex // &sendMu if joint
 	inlet     *pipe       // the pattern's straight way in
 	tended    *pipe       // whose producer is lazy; nil if none's is
@@ -190,6 +194,7 @@ func (s *Socket) pipeReadable(p *pipe) {
 func (s *Socket) readInline() {
 	s.lockBoth()
 	s.drainReadable()
+	s.resubscribed = false // as all are told, below
 	news := s.pat.canRecv()
 	s.unlockBoth()
 	s.reap()

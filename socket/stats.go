@@ -132,6 +132,7 @@ func (s *Socket) applySubscription(topic []byte, cancel bool) error {
 	}
 	s.lockBoth()
 	p.setSubscription(topic, cancel)
+	s.resubscribed = false // as all are told, below
 	s.unlockBoth()
 	s.subscriptionsChanged()
 	return nil

@@ -250,7 +250,7 @@ func (s *xpub) request(p *pipe, frame []byte) (news bool) {
 		}
 		news = first || s.verbose || s.manual
 	}
-	p.subscriptions = s.subs.count(p)
+	p.subscribed(s.subs.count(p))
 	return news
 }
 
@@ -304,7 +304,7 @@ func (s *xpub) setSubscription(topic []byte, cancel bool) {
 	} else {
 		s.subs.add(topic, p)
 	}
-	p.subscriptions = s.subs.count(p)
+	p.subscribed(s.subs.count(p))
 }
 
 func (s *xpub) canSend() bool { return true }
