@@ -11,6 +11,10 @@ type dist struct {
 	round uint64  // of marking
 	hits  []*pipe // reused by union, others and everyone
 	wire  wire    // reused from message to message
+
+	// noDrop says that whoever sends asks allOpen first, whose answer then holds:
+	// other goroutines lower marks, and who had room gets the message all the same.
+	noDrop bool
 }
 
 func newDist() dist { return dist{roster: roster{place: func(p *pipe) *int { return &p.distAt }}} }
@@ -36,7 +40,7 @@ func (d *dist) numbered(number uint64) *pipe {
 // dist's, though in a slice that is not d.pipes, whose order changes.
 func (d *dist) send(pipes []*pipe, parts [][]byte) {
 	if len(pipes) == 1 {
-		if p := pipes[0]; d.open(p) {
+		if p := pipes[0]; d.admits(p) {
 			p.write(nil, parts)
 		} else {
 			p.drop()
@@ -45,7 +49,7 @@ func (d *dist) send(pipes []*pipe, parts [][]byte) {
 	}
 	encoded := false
 	for _, p := range pipes {
-		if !d.open(p) {
+		if !d.admits(p) {
 			p.drop()
 			continue
 		}
@@ -58,6 +62,14 @@ func (d *dist) send(pipes []*pipe, parts [][]byte) {
 	if len(d.wire.octets) > keepOctets {
 		d.wire.release()
 	}
+}
+
+// admits reports whether p has room for the message being sent.
+func (d *dist) admits(p *pipe) bool {
+	if d.noDrop {
+		return p.distAt < d.active // since allOpen
+	}
+	return d.open(p)
 }
 
 // open reports whether p has room. A pipe found full is not asked again until

@@ -227,7 +227,7 @@ func (f *fan) forget() {
 
 // open looks who of the last message's pipes has room, and reports whether
 // messages can be added for them: whether there is a burst, that is a courier
-// which has not come yet. It follows settle.
+// which has not come yet. It follows settle, and allOpen if d asks for that.
 func (f *fan) open(d *dist) bool {
 	due := f.busy
 	f.busy = false
@@ -245,7 +245,7 @@ func (f *fan) open(d *dist) bool {
 	for _, p := range f.to {
 		c := p.courier
 		switch {
-		case !d.open(p):
+		case !d.admits(p):
 			f.shut = append(f.shut, p)
 			continue
 		case c == nil:

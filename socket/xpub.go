@@ -45,11 +45,11 @@ type xpub struct {
 	subs trie
 	sets [][]*pipe // what matched; memory reused from message to message
 
-	silent         bool // the user is told nothing: PUB
-	noDrop, invert bool
-	verbose        bool     // tell of repeated subscriptions
-	verboser       bool     // and of cancellations that are not the last
-	welcome        [][]byte // to each new peer; nil for none
+	silent   bool // the user is told nothing: PUB
+	invert   bool
+	verbose  bool     // tell of repeated subscriptions
+	verboser bool     // and of cancellations that are not the last
+	welcome  [][]byte // to each new peer; nil for none
 
 	// notices are messages for the user. If manual, each has a frame in front,
 	// head, with the number of the pipe it came from.
@@ -69,9 +69,10 @@ type xpub struct {
 func newXPub(o *Options) *xpub {
 	s := &xpub{
 		dist: newDist(), fq: newFQ(), subs: newTrie(), asked: newTrie(),
-		noDrop: o.XPubNoDrop, invert: o.InvertMatching, manual: o.XPubManual,
+		invert: o.InvertMatching, manual: o.XPubManual,
 		verbose: o.XPubVerbose || o.XPubVerboser, verboser: o.XPubVerboser,
 	}
+	s.dist.noDrop = o.XPubNoDrop
 	if len(o.XPubWelcome) > 0 {
 		s.welcome = [][]byte{slices.Clone(o.XPubWelcome)}
 	}
@@ -145,7 +146,7 @@ func (s *xpub) send(parts [][]byte) error {
 	again := s.fan.follows(to)
 	if s.fan.room == 0 || n > fanMessage {
 		s.fan.settle()
-		if s.noDrop && !s.dist.allOpen(to) {
+		if s.dist.noDrop && !s.dist.allOpen(to) {
 			s.fan.busy = true
 			return errWouldBlock
 		}

@@ -346,3 +346,87 @@ func TestOptionsAreCopied(t *testing.T) {
 	}
 	r.close()
 }
+
+// A lowerer is the consumer of a lane that, when it is told of a message, lowers
+// the high-water mark of others.
+type lowerer []*testPeer
+
+func (l lowerer) roomReady() {}
+func (l lowerer) dataReady() {
+	for _, p := range l {
+		p.near.out.hwm.Store(1)
+	}
+}
+
+// noDropRig is a PUB with XPubNoDrop and subscribers that read nothing, have room,
+// and were sent two messages.
+func noDropRig(t *testing.T, subscribers int) (r *rig, s *pub, to []*pipe) {
+	r = newRig(t, TypePub, &Options{XPubNoDrop: true})
+	for range subscribers {
+		p := r.peer("", "", 10, true)
+		p.held = true
+		p.near.courier = r.courier("x")
+		p.far.write(nil, [][]byte{{subscribeOctet}})
+		to = append(to, p.near)
+	}
+	r.pump()
+	r.sendMany(2, []byte("body"))
+	s = r.pat.(*pub)
+	s.settle()
+	return r, s, to
+}
+
+// closeFull looks that each subscriber was given as many messages, and that none
+// is said to have room now.
+func (r *rig) closeFull(s *pub, messages uint64) {
+	r.t.Helper()
+	for i, p := range r.peers {
+		if n := p.near.out.written(); n != messages || p.near.dropped.Load() != 0 {
+			r.t.Errorf("subscriber %d of %d was given %d messages, want %d, and %d were dropped", i+1, len(r.peers), n, messages, p.near.dropped.Load())
+		}
+	}
+	if err := s.send([][]byte{[]byte("body")}); err != errWouldBlock {
+		r.t.Errorf("a message beyond the mark: %v", err)
+	}
+	r.close()
+}
+
+// TestNoDropWhileMarkIsLowered: a message for which all had room is nobody's loss,
+// though the mark is lowered, on another goroutine, before it is written.
+func TestNoDropWhileMarkIsLowered(t *testing.T) {
+	body := [][]byte{[]byte("body")}
+	t.Run("while written", func(t *testing.T) {
+		r, s, _ := noDropRig(t, 3)
+		first := r.peers[0]
+		first.far.in.consumer = lowerer(r.peers)
+		(&fanPeer{testPeer: first}).take(3) // there are two, so it is to be told of the next
+		if err := s.send(body); err != nil {
+			t.Fatal(err)
+		}
+		if r.peers[1].near.out.hwm.Load() != 1 {
+			t.Fatal("no mark was lowered")
+		}
+		r.closeFull(s, 3)
+	})
+	for _, n := range []int{1, 2} {
+		r, s, to := noDropRig(t, n)
+		if !s.dist.allOpen(to) {
+			t.Fatal("no room")
+		}
+		lowerer(r.peers).dataReady()
+		s.dist.send(to, body)
+		r.closeFull(s, 3)
+	}
+	t.Run("burst", func(t *testing.T) {
+		r, s, to := noDropRig(t, maxDirty+1)
+		if !r.courier("x").due || !s.dist.allOpen(to) {
+			t.Fatal("no burst, or no room")
+		}
+		lowerer(r.peers).dataReady()
+		if s.fan.open(&s.dist) || len(s.fan.shut) > 0 {
+			t.Errorf("of a burst, %d subscribers miss the next message", len(s.fan.shut))
+		}
+		s.dist.send(to, body)
+		r.closeFull(s, 3)
+	})
+}
