@@ -85,9 +85,15 @@ func join(t testing.TB, binds, connects *Socket) (*session, string) {
 		}
 	}
 	c := connects.sole.Load()
+	rests(t, c)
+	return c, endpoint
+}
+
+// rests waits until c does.
+func rests(t testing.TB, c *session) {
+	t.Helper()
 	untilOn(t, c, "it rests", func(time.Time) bool { return !c.busy.Load() && !c.queued.Load() })
 	onReactor(t, c, func(time.Time) {}) // and has flushed once more since it was busy
-	return c, endpoint
 }
 
 // onStreams runs f on each backend that may be tested here, with a PUSH that is

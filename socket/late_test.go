@@ -1,6 +1,10 @@
 package socket
 
 import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
 	"testing"
 	"time"
 )
@@ -10,6 +14,7 @@ import (
 type counter struct {
 	t                *testing.T
 	router, customer *Socket
+	endpoint         string   // where they met
 	c                *session // the ROUTER's; at rest
 	who              []byte   // the customer
 }
@@ -19,13 +24,29 @@ type counter struct {
 func newCounter(t *testing.T, e *Engine, n int, o Options) *counter {
 	t.Helper()
 	x := &counter{t: t, router: newSocket(t, e, TypeRouter, o), customer: newSocket(t, e, TypeDealer, Options{})}
+	_, x.endpoint = join(t, x.router, x.customer)
+	x.open(e, n)
+	return x
+}
+
+// newOutCounter is newCounter with a ROUTER that connects.
+func newOutCounter(t *testing.T, e *Engine, n int, o Options) *counter {
+	t.Helper()
+	x := &counter{t: t, router: newSocket(t, e, TypeRouter, o), customer: newSocket(t, e, TypeDealer, Options{})}
+	_, x.endpoint = join(t, x.customer, x.router)
+	x.open(e, n)
+	return x
+}
+
+// open has the customer ask n times, and the ROUTER receive the first.
+func (x *counter) open(e *Engine, n int) {
+	t := x.t
+	t.Helper()
 	for _, w := range e.sweepers {
 		w.awake.Store(true) // so it is not started
 	}
-	join(t, x.router, x.customer)
 	x.c = x.router.sole.Load()
-	untilOn(t, x.c, "it rests", func(time.Time) bool { return !x.c.busy.Load() && !x.c.queued.Load() })
-	onReactor(t, x.c, func(time.Time) {})
+	rests(t, x.c)
 	bodies := make([][]byte, n)
 	for i := range bodies {
 		bodies[i] = []byte{byte(i)}
@@ -35,7 +56,6 @@ func newCounter(t *testing.T, e *Engine, n int, o Options) *counter {
 	}
 	x.who = append([]byte(nil), x.receive()...)
 	x.waitForMore()
-	return x
 }
 
 // receive receives a request and returns whose it is.
@@ -172,6 +192,72 @@ func TestLateClose(t *testing.T) {
 			t.Fatal(err)
 		}
 		x.gets("1")
+	})
+}
+
+// TestLateTakenBack: Unbind and Disconnect write what is put off, with whatever
+// linger, as they would find it written if it had not been.
+func TestLateTakenBack(t *testing.T) {
+	onBackends(t, func(t *testing.T, e *Engine) {
+		for _, linger := range []time.Duration{NoLinger, defaultLinger, Off} {
+			bound, connected := newCounter(t, e, 3, Options{Linger: linger}), newOutCounter(t, e, 3, Options{Linger: linger})
+			bound.takenBack(bound.router.Unbind)
+			connected.takenBack(connected.router.Disconnect)
+		}
+	})
+}
+
+// takenBack puts off answers, takes the endpoint back, and looks that they come.
+func (x *counter) takenBack(takeBack func(endpoint string) error) {
+	x.t.Helper()
+	if !x.answer("1") || !x.answer("2") {
+		x.t.Fatal("not put off, though there is more to answer")
+	}
+	if err := takeBack(x.endpoint); err != nil {
+		x.t.Fatal(err)
+	}
+	if x.router.late.pending() {
+		x.t.Fatal("still put off")
+	}
+	x.gets("1")
+	x.gets("2")
+}
+
+// TestLateTakenBackFromMany: so does Unbind where it is put off for many and, as if
+// that were a burst, the writing is left to their reactors.
+func TestLateTakenBackFromMany(t *testing.T) {
+	onBackends(t, func(t *testing.T, e *Engine) {
+		x := newCounter(t, e, 3, Options{})
+		others := make([]*counter, maxLate-2)
+		for i := range others {
+			customer := newSocket(t, e, TypeDealer, Options{Identity: fmt.Appendf(nil, "%d", i)})
+			if err := customer.Connect(x.endpoint); err != nil {
+				t.Fatal(err)
+			}
+			others[i] = &counter{t: t, router: x.router, customer: customer, who: customer.opts.Identity}
+		}
+		if err := x.router.WaitPeers(patient(t), maxLate-1); err != nil {
+			t.Fatal(err)
+		}
+		x.router.mu.Lock()
+		pipes := slices.Collect(maps.Keys(x.router.pipes))
+		x.router.mu.Unlock()
+		for _, p := range pipes {
+			rests(t, p.link.(*session))
+		}
+		for i, other := range append(others, x) {
+			if !other.answer("news") {
+				t.Fatalf("%d: not put off, though there is more to answer", i)
+			}
+		}
+		x.router.spread.quick.Store(quickFlushes)
+		x.router.spread.flushedAt.Store(math.MaxInt64)
+		if err := x.router.Unbind(x.endpoint); err != nil {
+			t.Fatal(err)
+		}
+		for _, other := range append(others, x) {
+			other.gets("news")
+		}
 	})
 }
 
