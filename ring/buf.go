@@ -52,8 +52,11 @@ func classOf(size int) (class, octets int) {
 // a Buf hands out the filled front and goes on writing behind it.
 type Buf struct {
 	Data  []byte // all of it is usable: len == cap
-	refs  atomic.Int32
-	class int8 // index into bufPools, or -1
+	class int8   // index into bufPools, or -1
+
+	// refs may be as many as a burst has pieces times the subscribers that do not
+	// read them, which is more than 32 bits hold.
+	refs atomic.Int64
 }
 
 var (
@@ -124,7 +127,7 @@ func NewBuf(size int) *Buf {
 
 // Retain adds n references. The caller holds one.
 func (b *Buf) Retain(n int) {
-	if b.refs.Add(int32(n)) <= int32(n) {
+	if b.refs.Add(int64(n)) <= int64(n) {
 		panic("ring: Buf retained after its release")
 	}
 }

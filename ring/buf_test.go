@@ -2,6 +2,7 @@ package ring
 
 import (
 	"fmt"
+	"math"
 	"sync"
 	"testing"
 )
@@ -178,4 +179,18 @@ func TestLargeBufsStack(t *testing.T) {
 	if octets != kept.octets || octets > keptOctets || octets < keptOctets/2 {
 		t.Errorf("%d octets are kept, and counted as %d, of %d", octets, kept.octets, keptOctets)
 	}
+}
+
+// TestBufManyReferences: a buffer that a burst was shared from may have as many as
+// there are pieces of it times subscribers that do not read.
+func TestBufManyReferences(t *testing.T) {
+	noLeak(t)
+	b := NewBuf(512)
+	b.Retain(math.MaxInt32)
+	b.Retain(math.MaxInt32)
+	if !b.Shared() {
+		t.Error("it is not shared")
+	}
+	b.refs.Store(1) // as good as to release the others
+	b.Release()
 }
