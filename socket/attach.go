@@ -74,6 +74,11 @@ func (s *Socket) recvSpinning(ctx context.Context, c *session) (*Message, error)
 			c.yieldReading()
 			return nil, errWouldBlock
 		}
+		if s.oneWay && look%calmLooks != 0 {
+			for i := 0; i < calmPause && !s.closed.Load(); i++ {
+			}
+			continue
+		}
 		c.r.GiveWay(look%goschedLooks == 0 || s.engine.looking.Load() > 1)
 	}
 }
@@ -82,6 +87,15 @@ func (s *Socket) recvSpinning(ctx context.Context, c *session) (*Message, error)
 // Gosched wakes an idle thread, if there is one, which finds nothing to do and goes
 // back to sleep, and that would make each look cost two context switches.
 const goschedLooks = 16
+
+// A stream's receiver that has caught up looks on calmly: it lets calmPause loops
+// pass, about a microsecond, between two looks, and gives way after calmLooks. Each
+// look locks the kernel's socket, and whoever sends finds it locked. Of a reply,
+// the microsecond would be seen.
+const (
+	calmPause = 2000
+	calmLooks = 8
+)
 
 // slept learns from a receiver's sleep whether spinning would have met the
 // message.
