@@ -74,12 +74,13 @@ func (s *Socket) recvSpinning(ctx context.Context, c *session) (*Message, error)
 			c.yieldReading()
 			return nil, errWouldBlock
 		}
-		if s.oneWay && look%calmLooks != 0 {
+		company := s.engine.looking.Load() > 1
+		if s.oneWay && !company && look%calmLooks != 0 {
 			for i := 0; i < calmPause && !s.closed.Load(); i++ {
 			}
 			continue
 		}
-		c.r.GiveWay(look%goschedLooks == 0 || s.engine.looking.Load() > 1)
+		c.r.GiveWay(company || look%goschedLooks == 0)
 	}
 }
 
@@ -88,7 +89,7 @@ func (s *Socket) recvSpinning(ctx context.Context, c *session) (*Message, error)
 // back to sleep, and that would make each look cost two context switches.
 const goschedLooks = 16
 
-// A stream's receiver that has caught up looks on calmly: it lets calmPause loops
+// A stream's receiver that has caught up, and is alone, looks on calmly: it lets calmPause loops
 // pass, about a microsecond, between two looks, and gives way after calmLooks. Each
 // look locks the kernel's socket, and whoever sends finds it locked. Of a reply,
 // the microsecond would be seen.
