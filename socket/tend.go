@@ -72,10 +72,20 @@ func (s *Socket) tend(p *pipe) {
 
 // stopTending ends the tending of p's in lane. Whatever was sent by then can be
 // received. Any goroutine, without locks.
+//
+// A SUB that subscribes has its recvMu and waits for its publisher's sendMu, so
+// who has that may only try here too.
 func (p *pipe) stopTending() {
 	producer, consumer := p.peer.host, p.host
-	producer.sendMu.Lock()
-	consumer.recvMu.Lock()
+	for producer.sendMu.Lock(); !consumer.recvMu.TryLock(); producer.sendMu.Lock() {
+		producer.unlockSend()
+		consumer.recvMu.Lock() // to wait
+		over := consumer.tended != p
+		consumer.recvMu.Unlock()
+		if over {
+			return
+		}
+	}
 	if consumer.tended == p {
 		consumer.tended = nil
 		p.in.settle()

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 )
 
 // quietEngine starts an engine for as long as t lasts.
@@ -449,6 +450,28 @@ func TestTendedUnderLoad(t *testing.T) {
 		all.Wait()
 		if got != total {
 			t.Errorf("%d of %d messages came", got, total)
+		}
+	}
+}
+
+// TestTendingEndsWhileOthersSubscribe: who subscribes has the consumer's locks and
+// waits for the publisher's, and who ends the tending needs both.
+func TestTendingEndsWhileOthersSubscribe(t *testing.T) {
+	x := newTandemOf(t, TypePub, TypeSub)
+	x.tended()
+	p := x.pull.tended
+	done := make(chan struct{}, 2)
+	x.push.sendMu.Lock()
+	go func() { p.stopTending(); done <- struct{}{} }()
+	time.Sleep(10 * time.Millisecond) // until it waits
+	go func() { _ = x.pull.Subscribe([]byte("more")); done <- struct{}{} }()
+	time.Sleep(10 * time.Millisecond) // until it waits too
+	x.push.sendMu.Unlock()
+	for range 2 {
+		select {
+		case <-done:
+		case <-time.After(5 * time.Second):
+			panic("each waits for the other") // and so would Close
 		}
 	}
 }
