@@ -141,13 +141,15 @@ func (l *loans) keptFirst() *Message {
 	return m
 }
 
-// drop releases what was filled ahead. Under the receive lock.
+// drop releases what was filled ahead. It claims all of that at once: who claims
+// one meanwhile would get it after those that come first were dropped. Under the
+// receive lock.
 func (l *loans) drop() {
 	for _, m := range l.kept {
 		m.Release()
 	}
 	l.kept = nil
-	for m := l.claim(); m != nil; m = l.claim() {
-		m.Release()
+	for i, end := l.ahead.ClaimRest(); i < end; i++ {
+		l.messages[i].Release()
 	}
 }
