@@ -455,23 +455,29 @@ func TestTendedUnderLoad(t *testing.T) {
 }
 
 // TestTendingEndsWhileOthersSubscribe: who subscribes has the consumer's locks and
-// waits for the publisher's, and who ends the tending needs both.
+// waits for the publisher's, and who ends the tending needs both. The test does
+// what who subscribes does, again and again, so that it meets the other in between.
 func TestTendingEndsWhileOthersSubscribe(t *testing.T) {
 	x := newTandemOf(t, TypePub, TypeSub)
 	x.tended()
+	stuck := time.AfterFunc(time.Minute, func() { panic("each waits for the other") }) // and so would Close
+	defer stuck.Stop()
 	p := x.pull.tended
-	done := make(chan struct{}, 2)
-	x.push.sendMu.Lock()
-	go func() { p.stopTending(); done <- struct{}{} }()
-	time.Sleep(10 * time.Millisecond) // until it waits
-	go func() { _ = x.pull.Subscribe([]byte("more")); done <- struct{}{} }()
-	time.Sleep(10 * time.Millisecond) // until it waits too
-	x.push.sendMu.Unlock()
-	for range 2 {
-		select {
-		case <-done:
-		case <-time.After(5 * time.Second):
-			panic("each waits for the other") // and so would Close
+	for range 100 {
+		done := make(chan struct{})
+		x.pull.recvMu.Lock()
+		go func() { p.stopTending(); close(done) }()
+		for range 100 {
+			runtime.Gosched()
+			x.push.sendMu.Lock()
+			x.push.unlockSend()
 		}
+		x.pull.recvMu.Unlock()
+		<-done
+		if x.pull.tended != nil {
+			t.Fatal("the lane is still tended")
+		}
+		x.recv(int(x.sent-x.got), x.pull.TryRecv)
+		x.tended()
 	}
 }
