@@ -25,6 +25,10 @@ func ErrnoError(result int32) error {
 	return syscall.Errno(-result)
 }
 
+// HungUp reports whether err, with which a write failed, says that the peer is
+// gone. What it sent before can still be read, and then the end of the stream.
+func HungUp(err error) bool { return err == syscall.EPIPE || err == syscall.ECONNRESET }
+
 // errnoResult is the reverse: what an Op that failed with e completes with.
 func errnoResult(e syscall.Errno) int32 { return -int32(e) }
 

@@ -81,11 +81,12 @@ type session struct {
 
 // writing is the writing half of a session.
 type writing struct {
-	live  bool        // messages may flow: the handshake is done
-	busy  atomic.Bool // send is in flight, and the reactor has the duty to flush
-	cut   bool        // the last write ended inside a message
-	slack bool        // the reactor is to look what memory the stream keeps
-	bufs  [][]byte    // gathered; memory reused
+	live   bool        // messages may flow: the handshake is done
+	hungUp bool        // the peer is gone: nothing more is written, and what it sent is still read
+	busy   atomic.Bool // send is in flight, and the reactor has the duty to flush
+	cut    bool        // the last write ended inside a message
+	slack  bool        // the reactor is to look what memory the stream keeps
+	bufs   [][]byte    // gathered; memory reused
 
 	// commands is how many octets at the front of bufs are of control: more may be
 	// queued while these are being written.
@@ -351,12 +352,16 @@ func (c *session) finish(now time.Time) {
 	c.rd.Lock()
 	c.wr.Lock()
 	if c.fd != reactor.NoFD {
-		c.r.CloseFD(c.fd)
+		if c.err == errEnded && c.shippedEver > 0 {
+			part(now, c.r, c.fd)
+		} else {
+			c.r.CloseFD(c.fd)
+		}
 		c.fd = reactor.NoFD
 	}
 	c.rewind()
 	gaveUp := c.gaveUp
-	c.control, c.cut, c.gaveUp = c.control[:0], false, 0
+	c.control, c.cut, c.gaveUp, c.hungUp = c.control[:0], false, 0, false
 	c.busy.Store(false)
 	c.queued.Store(false)
 	c.wr.Unlock()

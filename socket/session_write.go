@@ -56,7 +56,7 @@ func (c *session) flushFromCaller() {
 	again, err := c.writeNow(4)
 	c.noteFlushed(c.r.Now())
 	if err != nil {
-		c.lost(err)
+		c.unwritable(err)
 	}
 	c.wr.Unlock()
 	if again || c.tasks.until.Load() != nil { // a socket being closed waits to hear that all is written
@@ -343,12 +343,24 @@ func (c *session) sent(now time.Time) {
 		c.shipped(int(n))
 		c.writeByReactor(now)
 	}
-	c.wr.Unlock()
 	if err != nil {
-		c.fail(now, err)
+		c.unwritable(err)
+	}
+	c.wr.Unlock()
+	if err == nil {
+		c.afterFlush(now)
+	}
+}
+
+// unwritable takes note that err kept c from being written to. If the peer is
+// gone it may have sent much before that, so the connection ends only when all
+// of it is read. libzmq does likewise. Any goroutine, under wr.
+func (c *session) unwritable(err error) {
+	if (c.live || c.hungUp) && reactor.HungUp(err) {
+		c.live, c.hungUp = false, true
 		return
 	}
-	c.afterFlush(now)
+	c.lost(err)
 }
 
 // afterFlush lets a socket that was closed end once all is written. Reactor
@@ -414,7 +426,7 @@ func (s *Socket) sendBurst(c *session, octets int, err error) error {
 			if werr == nil {
 				c.shipped(n)
 			} else if werr != reactor.ErrAgain {
-				c.lost(werr)
+				c.unwritable(werr)
 			}
 		}
 	}

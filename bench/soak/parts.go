@@ -38,7 +38,7 @@ func (s *soak) pipeline(ctx context.Context, at string, dice *rand.Rand) (err er
 	}
 	var all sync.WaitGroup
 	var pulling error
-	all.Go(func() { pulling = s.pull(pull) })
+	all.Go(func() { pulling = s.pull(at, pull) })
 	var streams atomic.Uint64
 	err = s.comeAndGo(ctx, dice, func(_ context.Context, dice *rand.Rand) error {
 		streams.Add(1)
@@ -65,7 +65,7 @@ const patience = 30 * time.Second
 
 // push is one visit: a stream of some length, and its end.
 func (s *soak) push(at string, dice *rand.Rand) error {
-	push, err := socket.NewPush(&socket.Options{Engine: s.engine, Linger: -1})
+	push, err := socket.NewPush(&socket.Options{Engine: s.engine, Linger: -1, HeartbeatInterval: heartbeat})
 	if err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ func (s *soak) push(at string, dice *rand.Rand) error {
 }
 
 // pull receives streams until it has all.
-func (s *soak) pull(pull *socket.Pull) error {
+func (s *soak) pull(at string, pull *socket.Pull) error {
 	open := make(map[int]uint64) // the next number of each stream
 	c := bench.NewChecker(stamp)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -98,7 +98,7 @@ func (s *soak) pull(pull *socket.Pull) error {
 	for ended < total {
 		m, err := pull.Recv(ctx)
 		if err != nil {
-			return fmt.Errorf("%d of %d streams ended: %w", ended, total, err)
+			return fmt.Errorf("%s: %d of %d streams ended, and %d others only began: %w", at, ended, total, len(open), err)
 		}
 		body := m.Frame(0)
 		id, err := stream(body)

@@ -145,7 +145,12 @@ func (s *soak) note(err error) {
 	s.stop()
 }
 
-func (s *soak) options() *socket.Options { return &socket.Options{Engine: s.engine} }
+// heartbeat is short, so that PINGs cross with all that can happen.
+const heartbeat = 20 * time.Millisecond
+
+func (s *soak) options() *socket.Options {
+	return &socket.Options{Engine: s.engine, HeartbeatInterval: heartbeat}
+}
 
 // over reports whether an error is that the time is over.
 func over(ctx context.Context, err error) bool {
