@@ -353,10 +353,14 @@ func (c *session) sent(now time.Time) {
 }
 
 // unwritable takes note that err kept c from being written to. If the peer is
-// gone it may have sent much before that, so the connection ends only when all
-// of it is read. libzmq does likewise. Any goroutine, under wr.
+// gone it may have sent much before that, so the connection of a socket that only
+// receives ends when all of it is read. libzmq does likewise with all sockets, but
+// where messages go both ways the peer is missed: it may be back, under the same
+// routing id, before a slow user has read the rest. Any goroutine, under wr.
 func (c *session) unwritable(err error) {
-	if (c.live || c.hungUp) && reactor.HungUp(err) {
+	t := c.host.typ
+	receives := t == TypePull || t == TypeSub || t == TypeXSub
+	if receives && (c.live || c.hungUp) && reactor.HungUp(err) {
 		c.live, c.hungUp = false, true
 		return
 	}

@@ -283,9 +283,17 @@ func (s *childSock) close() {
 }
 
 // pump makes the socket take notice of what happened to it.
-func (s *childSock) pump() {
+func (s *childSock) pump() { s.events() }
+
+// events says what the socket can do now, as bits of zmq_poll's.
+func (s *childSock) events() int {
 	s.t.Helper()
-	s.must("get %d %d", s.h, zmqEvents)
+	answer := s.must("get %d %d", s.h, zmqEvents)
+	events, err := strconv.Atoi(answer)
+	if err != nil {
+		s.t.Fatalf("events: %v", err)
+	}
+	return events
 }
 
 func (s *childSock) send(msg ...part) {

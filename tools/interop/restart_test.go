@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/zeroring/zeroring/socket"
 )
@@ -96,8 +97,17 @@ func (l *link) farNotices() {
 	l.t.Helper()
 	l.far.sock.(*childSock).event(eventDisconnected)
 	l.far.pump()
-	if l.far.typ == "XPUB" && !l.row.nearBinds {
+	switch {
+	case l.row.nearBinds: // so the far one connects, and takes whom it finds for the old one
+	case l.far.typ == "XPUB":
 		await(l.t, l.far, l.far, lit("\x00"))
+	case l.far.typ == "PAIR": // turns others away, for good, until it knows that this one is gone
+		const pollOut = 2
+		for limit := time.Now().Add(patience); l.far.sock.(*childSock).events()&pollOut != 0; {
+			if time.Now().After(limit) {
+				l.t.Fatal("the PAIR still has a peer")
+			}
+		}
 	}
 }
 
