@@ -29,10 +29,13 @@
 // Where libzmq and the RFC differ, the engine does what lets it talk to libzmq,
 // and the comment at the place says so.
 //
+// Beside all this stands the framing of ZMTP 1.0 ([AppendV1Frame], [V1Decoder]),
+// which libzmq puts inside PGM: no greeting, no handshake, no engine.
+//
 // # Limitations
 //
 //   - The security mechanism is NULL.
-//   - Peers that speak ZMTP 1.0 or 2.0 are refused with a [ProtocolError].
+//   - Peers that speak ZMTP 1.0 or 2.0 over a connection are refused with a [ProtocolError].
 //   - JOIN and LEAVE, of the draft RADIO and DISH sockets, are ignored as any
 //     unknown command is.
 //   - The Resource property is reported but not acted upon; libzmq does not

@@ -16,6 +16,7 @@ func (e *ProtocolError) Error() string { return "zmtp: " + e.Reason }
 var (
 	errNotZMTP         = &ProtocolError{"peer speaks ZMTP 1.0 or not ZMTP at all"}
 	errZMTP2           = &ProtocolError{"peer speaks ZMTP 2.0 or older, and 3.0 is needed"}
+	errV1Empty         = &ProtocolError{"ZMTP 1.0 frame without flags"}
 	errMoreOnCommand   = &ProtocolError{"command frame with MORE set"}
 	errFrameTooLarge   = &ProtocolError{"frame exceeds the size limit"}
 	errMessageTooLarge = &ProtocolError{"message exceeds the size limit"}
