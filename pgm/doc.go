@@ -1,0 +1,51 @@
+// Package pgm is Pragmatic General Multicast, the reliable multicast of RFC 3208
+// (https://www.rfc-editor.org/rfc/rfc3208), as functions over octets. There is no
+// goroutine, lock, clock or I/O in it: octets, the time and the dice are
+// arguments.
+//
+// Who is who:
+//
+//	source ---SPM, ODATA, RDATA, NCF, POLL---> group of receivers
+//	       <--NAK, NNAK, SPMR, POLR, ACK------
+//
+// A source numbers what it sends with consecutive sequence numbers ([SQN]). A
+// receiver that sees a gap asks for what is missing with a NAK; the source
+// confirms it to the whole group with an NCF, so that others keep quiet, and
+// repeats the data as RDATA. SPMs say where the source is and what it can still
+// repeat. Every packet names the transport session it belongs to by its [TSI]:
+// the source's [GSI] and port. Packets travel in IP with protocol number 113, or
+// in UDP ("epgm").
+//
+// # Codec
+//
+// A packet is the common header ([Header]), the fields of its type ([SPM],
+// [Data], [NAK] and so on), options ([Options]) and, in ODATA and RDATA alone,
+// the payload, which the RFC calls TSDU:
+//
+//	h, body, err := pgm.ConsumeHeader(packet)
+//	err = h.VerifyChecksum(packet)
+//	switch h.Type {
+//	case pgm.TypeODATA, pgm.TypeRDATA:
+//		data, err := pgm.ConsumeData(&h, body, &options)
+//	…
+//
+// What is consumed aliases the packet, nothing allocates, and an error is a
+// [*ProtocolError] that names the field. Whoever sends fills in [NewHeader] and
+// uses the Append functions, which write lengths, option bits and checksum.
+//
+// What libzmq puts in the payload is a piece of one continuous ZMTP 1.0 stream
+// behind the offset of the first message that begins in it ([ConsumeTSDU]);
+// package zmtp has the framing.
+//
+// # Limitations
+//
+//   - This is the codec. There are no windows, timers or sockets here yet.
+//   - POLL, POLR and ACK are parsed and not written.
+//   - Forward error correction: its options and bits are parsed and written, and
+//     nothing is encoded or repaired.
+//   - Reserved fields are written as zero and not looked at, except those of the
+//     type octet, which tell what is not PGM.
+//   - Options are written in one order of our own, so what was consumed is
+//     appended in other octets if it was ordered otherwise or had options that
+//     are unknown here.
+package pgm
