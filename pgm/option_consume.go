@@ -10,7 +10,7 @@ const (
 	optEnd     = 0x80 // OPT_END, in the type octet
 
 	// In the third octet.
-	optEncoded = 0x04 // F: OP_ENCODED, by the RFC's figure (OpenPGM has it at 0x08)
+	optEncoded = 0x04 // F: OP_ENCODED, by the RFC's figure (OpenPGM has it at 0x08, and U at 0x80)
 	optOPX     = 0x03
 
 	// In the fourth.

@@ -62,6 +62,9 @@ def obey(order):
         socket.unsubscribe(frames[0])
     elif verb == "message":
         socket.send_multipart(frames)
+    elif verb == "close":
+        socket.close()
+        context.term()
     elif verb == "recv":
         return [f.hex() for f in socket.recv_multipart()]
     return ""

@@ -6,9 +6,14 @@
 // what came of it the last time. Vectors follows the script again, with a socket
 // of the libzmq that pyzmq finds on one side of a loopback connection and plain
 // octets on the other, and rewrites the file.
+//
+// PGM needs no script, only a file to write:
+//
+//	go run ./tools/vectors -pgm pgm/testdata/vectors/epgm.txt
 package main
 
 import (
+	"flag"
 	"fmt"
 	"os"
 
@@ -16,9 +21,15 @@ import (
 )
 
 func main() {
+	capturesPGM := flag.Bool("pgm", false, "capture PGM instead of following scripts")
+	flag.Parse()
 	interpreter, err := python()
-	for _, path := range os.Args[1:] {
-		if err == nil {
+	for _, path := range flag.Args() {
+		switch {
+		case err != nil:
+		case *capturesPGM:
+			err = writePGM(interpreter, path)
+		default:
 			err = rewrite(interpreter, path)
 		}
 	}
@@ -34,6 +45,14 @@ func rewrite(interpreter, path string) error {
 		return err
 	}
 	text, err := capture(interpreter, string(old))
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return os.WriteFile(path, []byte(text), 0o644)
+}
+
+func writePGM(interpreter, path string) error {
+	text, err := capturePGM(interpreter)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
