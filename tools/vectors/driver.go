@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	_ "embed"
 	"encoding/hex"
 	"encoding/json"
@@ -79,11 +78,9 @@ func (d *driver) do(o order, ok any) error {
 	if _, err := d.in.Write(append(line, '\n')); err != nil {
 		return err
 	}
-	var reply []byte
-	for !bytes.HasPrefix(reply, []byte("{")) { // OpenPGM warns on standard output
-		if reply, err = d.out.ReadBytes('\n'); err != nil {
-			return err
-		}
+	reply, err := d.out.ReadBytes('\n')
+	if err != nil {
+		return err
 	}
 	answer := struct {
 		OK    any    `json:"ok"`

@@ -6,6 +6,10 @@ import threading
 
 import zmq
 
+# OpenPGM warns on standard output, into the middle of a line if need be.
+answers = os.fdopen(os.dup(1), "w")
+os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
 context = zmq.Context()
 socket = None
 
@@ -75,5 +79,5 @@ for line in sys.stdin:
         answer = {"ok": obey(json.loads(line))}
     except zmq.ZMQError as error:
         answer = {"error": str(error)}
-    print(json.dumps(answer), flush=True)
+    print(json.dumps(answer), file=answers, flush=True)
 os._exit(0)  # the ZAP handler's thread would not let the context end

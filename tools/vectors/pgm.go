@@ -269,15 +269,7 @@ func capturePGM(interpreter string) (string, error) {
 		"# Lines with > have pgm's reading of the packet whose octets follow, lines with =\n" +
 		"# what libzmq's application published.\nlibzmq " + version + "\n"
 	for _, play := range []func(string) (string, error){source, receiver} {
-		// OpenPGM at times does not answer a NAK, however often it comes, and
-		// does after a new start.
 		part, err := play(interpreter)
-		for range 4 {
-			if err == nil {
-				break
-			}
-			part, err = play(interpreter)
-		}
 		if err != nil {
 			return "", err
 		}
