@@ -16,8 +16,9 @@ func SumOf(b []byte) Sum {
 	// One's complement addition does not care for the byte order of its words
 	// nor for their width (https://www.rfc-editor.org/rfc/rfc1071#section-2), so
 	// these are little-endian words of 8 octets, with the carry brought round.
-	// Arrays, because a check of bounds in between would spill the carry.
-	var sum, carry uint64
+	// Two of them, for the processor to add at a time. Arrays, because a check of
+	// bounds in between would spill the carry.
+	var sum, carry, sum2, carry2 uint64
 	for len(b) >= 128 {
 		p := (*[128]byte)(b)
 		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(p[0:]), carry)
@@ -28,14 +29,14 @@ func SumOf(b []byte) Sum {
 		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(p[40:]), carry)
 		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(p[48:]), carry)
 		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(p[56:]), carry)
-		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(p[64:]), carry)
-		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(p[72:]), carry)
-		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(p[80:]), carry)
-		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(p[88:]), carry)
-		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(p[96:]), carry)
-		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(p[104:]), carry)
-		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(p[112:]), carry)
-		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(p[120:]), carry)
+		sum2, carry2 = bits.Add64(sum2, binary.LittleEndian.Uint64(p[64:]), carry2)
+		sum2, carry2 = bits.Add64(sum2, binary.LittleEndian.Uint64(p[72:]), carry2)
+		sum2, carry2 = bits.Add64(sum2, binary.LittleEndian.Uint64(p[80:]), carry2)
+		sum2, carry2 = bits.Add64(sum2, binary.LittleEndian.Uint64(p[88:]), carry2)
+		sum2, carry2 = bits.Add64(sum2, binary.LittleEndian.Uint64(p[96:]), carry2)
+		sum2, carry2 = bits.Add64(sum2, binary.LittleEndian.Uint64(p[104:]), carry2)
+		sum2, carry2 = bits.Add64(sum2, binary.LittleEndian.Uint64(p[112:]), carry2)
+		sum2, carry2 = bits.Add64(sum2, binary.LittleEndian.Uint64(p[120:]), carry2)
 		b = b[128:]
 	}
 	for len(b) >= 8 {
@@ -43,8 +44,10 @@ func SumOf(b []byte) Sum {
 		b = b[8:]
 	}
 	sum, carry = bits.Add64(sum, lastWord(b), carry)
-	// The carry can carry once more, and then leaves a zero to be added to.
-	sum, carry = bits.Add64(sum, carry, 0)
+	sum, carry = bits.Add64(sum, sum2, carry)
+	// What is carried can carry once more, and then leaves next to nothing to be
+	// added to.
+	sum, carry = bits.Add64(sum, carry2, carry)
 	sum += carry
 	return Sum(bits.ReverseBytes16(fold(sum)))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -36,16 +37,18 @@ func sender(t *testing.T) func() {
 // TestLive sees one packet of ours pass loopback, or says why not.
 func TestLive(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
 	send := sender(t)
 	var errs strings.Builder
 	out := &until{want: " SPM seq 1 ", done: cancel}
-	go func() {
+	var sending sync.WaitGroup
+	sending.Go(func() {
 		for ctx.Err() == nil {
 			send()
 		}
-	}()
+	})
 	run(ctx, []string{"--live", "lo"}, nil, out, &errs)
+	cancel()
+	sending.Wait()
 	if strings.Contains(errs.String(), "CAP_NET_RAW") {
 		t.Skip(&errs)
 	}
