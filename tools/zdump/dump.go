@@ -63,10 +63,10 @@ func (d *dumper) packet(c capture) error {
 	if c.cut > 0 {
 		r.Notes = append(r.Notes, fmt.Sprintf("%d octets were not captured", c.cut))
 	}
-	text := ""
+	var text string
 	if g.fragmented {
-		text = fmt.Sprintf("a fragment, %d octets", len(g.packet))
-		r.Notes = append(r.Notes, text)
+		text = fmt.Sprintf("a fragment, %d octets, and not put together", len(g.packet))
+		r.Error = text
 	} else {
 		text = pgm.Describe(g.packet)
 		d.describe(&g, &r)

@@ -191,8 +191,7 @@ func TestTypes(t *testing.T) {
 22:13:20.000006 10.0.0.7:40000 > 239.192.1.1:5555: EPGM malformed, 7 octets: pgm: Checksum: truncated
 22:13:20.000007 10.0.0.7:40000 > 239.192.1.1:5555: EPGM 010203040506:4242 > 7500 SPM malformed, 30 octets: pgm: SPM_PATH AFI: truncated
     (6 octets were not captured)
-22:13:20.000008 10.0.0.7 > 239.192.1.1: PGM a fragment, 36 octets
-    (a fragment, 36 octets)
+22:13:20.000008 10.0.0.7 > 239.192.1.1: PGM a fragment, 36 octets, and not put together
 `
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
