@@ -1,0 +1,480 @@
+package pgm
+
+import (
+	"net/netip"
+	"time"
+)
+
+// A ReceiverConfig is what a receiver is told. Constructors panic if it makes no
+// sense.
+type ReceiverConfig struct {
+	// TSI names the session.
+	TSI TSI
+
+	// Port is the Data-Destination Port.
+	Port uint16
+
+	// Source is the address that the session's packets come from: NAKs go there
+	// until an SPM says where to. There is no default.
+	Source netip.Addr
+
+	// Group is the address that the session's data goes to. There is no default.
+	Group netip.Addr
+
+	// Dice returns numbers uniform in [0, 1). There is no default.
+	Dice func() float64
+
+	// WindowPackets is how far received data may be ahead of what is missing;
+	// what is missing farther back is given up. Zero: 65536. At most 2²⁴.
+	WindowPackets int
+
+	// WindowOctets bounds the copies of data that wait for what is missing. Zero:
+	// 64 MiB.
+	WindowOctets int
+
+	// LatencyBudget is after how long what is missing is given up, whatever the
+	// source could still repeat. Zero: never for that.
+	LatencyBudget time.Duration
+
+	// Retries is NAK_NCF_RETRIES and NAK_DATA_RETRIES. Zero: 50. At most 250.
+	Retries int
+
+	// ArrivalOrder has data delivered as it comes. Gaps are reported all the
+	// same. Zero: data comes in the order of its numbers.
+	ArrivalOrder bool
+
+	// Join has a receiver that joins late ask for what OPT_JOIN allows. Zero: it
+	// begins with the first packet that it hears.
+	Join bool
+}
+
+func (c ReceiverConfig) filled() ReceiverConfig {
+	c.WindowPackets = orDefault(c.WindowPackets, 1<<16)
+	c.WindowOctets = orDefault(c.WindowOctets, 64<<20)
+	c.Retries = orDefault(c.Retries, 50)
+	assert(c.Source.IsValid() && c.Group.IsValid() && c.Dice != nil, "ReceiverConfig: no Source, Group or Dice")
+	assert(c.WindowPackets >= 16 && c.WindowPackets <= 1<<24, "ReceiverConfig: WindowPackets out of range")
+	assert(c.WindowOctets > 0xffff, "ReceiverConfig: WindowOctets out of range")
+	assert(c.Retries > 0 && c.Retries <= 250, "ReceiverConfig: Retries out of range")
+	assert(c.LatencyBudget >= 0, "ReceiverConfig: LatencyBudget out of range")
+	return c
+}
+
+// A phase is how far a receiver is with its session.
+//
+//	waiting ──data or SPM──▶ joined ──SPM with OPT_RST, or OPT_FIN and all data──▶ ended
+type phase uint8
+
+const (
+	phaseWaiting phase = iota // the window is not defined
+	phaseJoined
+	phaseEnded // nothing is asked for or delivered any more
+)
+
+// A Receiver is one source as one receiver sees it: packets go in, data and gaps
+// come out of Next, and NAKs and SPMRs out of Output. It belongs to one goroutine
+// at a time.
+//
+// Next is to be called until it has nothing after each Handle and each Output.
+// What is delivered at once is never copied: it aliases the packet.
+type Receiver struct {
+	cfg     ReceiverConfig
+	epoch   time.Time // durations below count from it
+	heard   time.Duration
+	phase   phase
+	rxw     *rxw
+	backOff backOff
+	path    pathState
+
+	trail SQN // RXW_TRAIL as advertised: never goes back but by a jump
+
+	// What Next has to tell beside the window.
+	now     arrival
+	jump    bool      // the window is empty up to target, but for what is to be reported
+	target  SQN       // first packet behind a jump
+	reason  GapReason // of the jump
+	syn     bool
+	fin     bool // finLead is the last packet of the session
+	finLead SQN
+	rst     bool
+	lent    int32 // 1 + buffer that the user looks at; zero: none
+
+	strays   int // consecutive packets far from the window that are near each other
+	straySQN SQN
+
+	repairSQN SQN // last missing packet that came as RDATA
+	repairAt  time.Duration
+
+	options Options // scratch
+	stats   ReceiverStats
+}
+
+// An arrival is the packet of the current Handle, if its data is delivered
+// without a copy.
+type arrival struct {
+	present bool
+	sqn     SQN
+	payload []byte
+}
+
+// NewReceiver returns a receiver that has heard nothing yet. It panics if cfg
+// makes no sense.
+func NewReceiver(cfg ReceiverConfig, now time.Time) *Receiver {
+	c := cfg.filled()
+	return &Receiver{
+		cfg: c, epoch: now, rxw: newRXW(c.WindowPackets, c.WindowOctets), backOff: newBackOff(c.Dice),
+		repairAt: -maxRepeat,
+	}
+}
+
+// Heard returns when a packet of the source last came.
+func (r *Receiver) Heard() time.Time { return r.epoch.Add(r.heard) }
+
+// Ended reports whether the session is over: EventFIN or EventRST was returned.
+func (r *Receiver) Ended() bool { return r.phase == phaseEnded }
+
+// Handle takes in a packet of this session: its header, with the checksum
+// verified, and what follows it.
+func (r *Receiver) Handle(now time.Time, h *Header, body []byte) (err error) {
+	assert(!r.now.present && !r.jump, "Handle before Next had nothing more")
+	at := now.Sub(r.epoch)
+	r.stats.Packets++
+	switch h.Type {
+	case TypeODATA, TypeRDATA:
+		var d Data
+		if d, err = ConsumeData(h, body, &r.options); err == nil && h.Options&BitParity == 0 {
+			r.handleData(at, h.Type, &d)
+		}
+	case TypeSPM:
+		var m SPM
+		if m, err = ConsumeSPM(h, body, &r.options); err == nil {
+			r.handleSPM(at, &m)
+		}
+	case TypeNCF, TypeNAK:
+		var k NAK
+		if k, err = ConsumeNAK(h, body, &r.options); err == nil && h.Options&BitParity == 0 {
+			r.handleNAK(at, h.Type, &k)
+		}
+	case TypeSPMR:
+		// "If a receiver does see a matching multicast SPMR within its chosen
+		// random interval, it MUST refrain from unicasting its SPMR".
+		r.path.othersAsked(at, &r.backOff)
+	}
+	if err != nil {
+		r.stats.Malformed++
+	} else if !h.Type.IsUpstream() {
+		r.heard = at
+	}
+	return err
+}
+
+// handleData takes in ODATA or RDATA.
+func (r *Receiver) handleData(at time.Duration, t Type, d *Data) {
+	r.stats.DataOctets += uint64(len(d.Payload))
+	if t == TypeRDATA {
+		r.stats.RDATA++
+	}
+	w := r.rxw
+	// "TXW_SQNS […] MUST be no greater than half the PGM sequence number space
+	// less one." What precedes its own trail is not in it.
+	if d.SQN.Sub(d.Trail) < 0 {
+		r.stats.OutOfWindow++
+		return
+	}
+	switch r.phase {
+	case phaseEnded:
+		return
+	case phaseWaiting:
+		r.join(d.SQN, d.Trail)
+		r.syn = r.options.Present.Has(OptSYN)
+	}
+	if ahead := d.SQN.Sub(w.lead); ahead > w.limit || d.SQN.Sub(w.next) < -w.limit {
+		if r.stray(d.SQN) {
+			r.jumpTo(d.SQN, GapResync)
+			r.trail = d.Trail
+			r.accept(d)
+		}
+		return
+	}
+	r.strays = 0
+	r.advanceTrail(at, d.Trail)
+	if d.SQN.Before(w.next) {
+		r.stats.Duplicates++
+		return
+	}
+	if w.lead.Before(d.SQN) {
+		r.handleNew(at, d)
+		return
+	}
+	r.handleRepair(at, t, d)
+}
+
+// handleNew takes in data that is ahead of all that was known.
+func (r *Receiver) handleNew(at time.Duration, d *Data) {
+	w := r.rxw
+	if d.SQN == w.lead+1 && w.next == d.SQN {
+		r.accept(d)
+		return
+	}
+	gap := d.SQN != w.lead+1
+	w.extend(at, d.SQN)
+	r.place(d)
+	if w.lead-w.next >= SQN(w.limit) {
+		w.loseBefore(w.lead-SQN(w.limit)+1, GapOverrun)
+	}
+	if gap {
+		w.start(at + r.backOff.draw())
+	}
+}
+
+// handleRepair takes in data that was missing, or comes again.
+func (r *Receiver) handleRepair(at time.Duration, t Type, d *Data) {
+	w := r.rxw
+	p := w.at(d.SQN)
+	if p.state == rxHaveData {
+		r.stats.Duplicates++
+		return
+	}
+	if p.missing() {
+		if t == TypeRDATA {
+			r.repaired(at, d.SQN, p)
+		} else {
+			r.stats.Reordered++
+			r.backOff.reordered(at - p.missed)
+		}
+	}
+	if w.next == d.SQN {
+		w.received(d.SQN)
+		r.now = arrival{true, d.SQN, d.Payload}
+	} else {
+		r.place(d)
+	}
+	if len(w.timers) < timerLimit/2 && w.fresh != w.lead+1 {
+		w.start(at + r.backOff.draw())
+	}
+}
+
+// repaired takes the measures of a repair.
+func (r *Receiver) repaired(at time.Duration, sqn SQN, p *rxPacket) {
+	r.stats.Repaired++
+	r.stats.repairTime(at - p.missed)
+	r.backOff.settled()
+	if p.state == rxWaitData && p.dataRetries == 0 {
+		r.backOff.repair.sample(at - p.since)
+	}
+	r.repairSQN, r.repairAt = sqn, at
+}
+
+// accept has Next deliver a packet that is next, behind all that it has to
+// report first.
+func (r *Receiver) accept(d *Data) {
+	r.now = arrival{true, d.SQN, d.Payload}
+	if w := r.rxw; !r.jump && w.next == d.SQN {
+		w.next, w.fresh, w.lead = d.SQN+1, d.SQN+1, d.SQN
+	}
+}
+
+// place keeps a packet that is not next, or has it delivered out of order.
+func (r *Receiver) place(d *Data) {
+	w := r.rxw
+	if r.cfg.ArrivalOrder {
+		w.received(d.SQN)
+		r.now = arrival{true, d.SQN, d.Payload}
+		return
+	}
+	if w.store(d.SQN, d.Payload) {
+		return
+	}
+	// The packet is dropped, and asked for again when the window has moved. It
+	// moves because what is missing in front is given up.
+	r.stats.OutOfMemory++
+	end := w.next
+	for end != w.lead+1 && w.at(end).state != rxHaveData {
+		end++
+	}
+	if end != w.lead+1 {
+		w.loseBefore(end, GapMemory)
+	}
+}
+
+// join defines the window by the first packet heard. "This packet's sequence
+// number (ODATA_SQN) temporarily defines the trailing edge of the transmit window
+// from the receiver's perspective." Nothing before it is ever asked for, but for
+// what OPT_JOIN allows.
+//
+// https://www.rfc-editor.org/rfc/rfc3208#section-6.1
+func (r *Receiver) join(next, trail SQN) {
+	r.phase, r.trail = phaseJoined, trail
+	if r.cfg.Join && r.options.Present.Has(OptJoin) {
+		first := r.options.JoinMinimum
+		if first.Before(trail) {
+			first = trail
+		}
+		if back := next.Sub(first); back > 0 && back < r.rxw.limit {
+			next = first
+		}
+	}
+	r.rxw.begin(next)
+}
+
+// strayLimit is how many packets in a row must be far from the window, and near
+// each other, to move it there. So one forged packet moves nothing, and a source
+// that was not heard for longer than a window, or began anew, is followed.
+const strayLimit = 4
+
+// stray counts a packet far from the window, and reports whether to move there.
+func (r *Receiver) stray(sqn SQN) bool {
+	off := sqn.Sub(r.straySQN)
+	if r.strays > 0 && -r.rxw.limit < off && off < r.rxw.limit {
+		r.strays++
+	} else {
+		r.strays = 1
+	}
+	r.straySQN = sqn
+	r.stats.OutOfWindow++
+	if r.strays < strayLimit {
+		return false
+	}
+	r.strays = 0
+	return true
+}
+
+// jumpTo gives up all that is missing and has the window begin anew at target,
+// in one step.
+func (r *Receiver) jumpTo(target SQN, reason GapReason) {
+	w := r.rxw
+	w.loseBefore(w.lead+1, reason)
+	r.jump, r.target, r.reason = true, target, reason
+}
+
+// advanceTrail follows the trail that a packet advertises. "In any state, if the
+// trailing edge of the window moves beyond the sequence number, data recovery for
+// that sequence number terminates."
+//
+// https://www.rfc-editor.org/rfc/rfc3208#section-6.3
+func (r *Receiver) advanceTrail(at time.Duration, trail SQN) {
+	w := r.rxw
+	if !r.trail.Before(trail) || trail.Sub(w.lead) > w.limit {
+		return
+	}
+	r.trail = trail
+	if w.lead.Before(trail - 1) {
+		w.extend(at, trail-1) // these exist, and are out of reach already
+	}
+	if w.next.Before(trail) {
+		w.loseBefore(trail, GapTrail)
+	}
+}
+
+// handleSPM takes in an SPM. "An SPM is in sequence if its sequence number is
+// greater than that of the most recent in-sequence SPM and within half the PGM
+// number space. Out-of-sequence SPMs MUST be discarded."
+//
+// https://www.rfc-editor.org/rfc/rfc3208#section-6.2
+func (r *Receiver) handleSPM(at time.Duration, m *SPM) {
+	o := &r.options
+	r.stats.SPMs++
+	unreachable := o.Present.Has(OptNbrUnreach)
+	if r.phase == phaseEnded || !r.path.sequence(m, unreachable) {
+		return
+	}
+	if o.Present.Has(OptNAKBORng) {
+		r.backOff.learn(o)
+		r.path.lists = true
+	}
+	if unreachable || !m.HasWindow() || m.Lead.Sub(m.Trail) < -1 {
+		return
+	}
+	if r.phase == phaseWaiting {
+		r.join(m.Lead+1, m.Trail)
+	}
+	r.handleLead(at, m)
+	switch {
+	case o.Present.Has(OptRST):
+		r.rst = true
+		r.stats.ResetCode = o.ResetCode
+	case o.Present.Has(OptFIN):
+		r.fin, r.finLead = true, m.Lead
+	}
+}
+
+// handleLead takes in the window of an SPM. "If the SPM packet values are less,
+// they SHOULD be ignored".
+func (r *Receiver) handleLead(at time.Duration, m *SPM) {
+	w := r.rxw
+	ahead := m.Lead.Sub(w.lead)
+	if ahead > w.limit {
+		if r.stray(m.Lead) {
+			r.jumpTo(m.Lead+1, GapResync)
+			r.trail = m.Trail
+		}
+		return
+	}
+	r.advanceTrail(at, m.Trail)
+	if m.Lead.Sub(w.lead) <= 0 {
+		return
+	}
+	w.extend(at, m.Lead)
+	if w.lead-w.next >= SQN(w.limit) {
+		w.loseBefore(w.lead-SQN(w.limit)+1, GapOverrun)
+	}
+	w.start(at + r.backOff.draw())
+}
+
+// maxRestarts is how often NCFs and others' NAKs may put off the next NAK for
+// one packet, since the last: whoever forges them delays a repair by so many
+// times NAK_RDATA_IVL and no more.
+const maxRestarts = 3
+
+// handleNAK takes in an NCF, or a NAK that another receiver multicast.
+//
+// Those for data that was not heard of yet are ignored, though the RFC allows
+// taking them for the news of a loss: a forged one would have us report gaps that
+// are none. Heartbeats bring the same news.
+//
+// https://www.rfc-editor.org/rfc/rfc3208#section-6.3
+func (r *Receiver) handleNAK(at time.Duration, t Type, k *NAK) {
+	if t == TypeNCF {
+		r.stats.NCFs++
+	} else {
+		r.stats.OthersNAKs++
+	}
+	if r.phase != phaseJoined {
+		return
+	}
+	r.suppress(at, t, k.SQN)
+	for _, sqn := range r.options.NAKList() {
+		r.suppress(at, t, sqn)
+	}
+}
+
+// suppress moves one packet to the state in which its NAK has been sent, by us or
+// another, and starts the timer of that state.
+func (r *Receiver) suppress(at time.Duration, t Type, sqn SQN) {
+	w := r.rxw
+	if !w.has(sqn) {
+		return
+	}
+	p := w.at(sqn)
+	if !p.missing() || p.restarts >= maxRestarts {
+		return
+	}
+	if t == TypeNCF && p.state == rxWaitNCF && p.mine {
+		r.backOff.rtt.sample(at - p.since)
+	}
+	p.restarts++
+	p.mine = false
+	wait := r.backOff.data(p.dataRetries)
+	switch {
+	case t == TypeNCF && p.state != rxWaitData:
+		p.state, p.since = rxWaitData, at
+	case t == TypeNAK && p.state != rxWaitData:
+		p.state, p.since = rxWaitNCF, at
+		wait = r.backOff.repeat(p.ncfRetries)
+	}
+	if p.timer != 0 {
+		w.timers.move(w, p, at+wait)
+	} else if len(w.timers) < timerLimit {
+		w.timers.add(w, sqn, at+wait)
+	}
+}

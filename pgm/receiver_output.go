@@ -1,0 +1,248 @@
+package pgm
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// A spmrState is how far a receiver is with asking for an SPM.
+//
+//	idle ──loss before any SPM──▶ group ──▶ source ──▶ asked ──timer──▶ NAKs go out anyway
+type spmrState uint8
+
+const (
+	spmrIdle   spmrState = iota
+	spmrGroup            // an SPMR is due, to the group first
+	spmrSource           // then to the source
+	spmrAsked            // waiting for the SPM
+)
+
+// spmrWait is SPMR_SPM_IVL: how long NAKs wait for an SPM that was asked for.
+const spmrWait = 5 * time.Millisecond
+
+// A pathState is what SPMs told about the way to the source.
+type pathState struct {
+	known bool
+	sqn   SQN // of the last SPM in sequence
+	stale int // SPMs out of sequence since
+	nla   netip.Addr
+
+	lists bool // the source takes NAK lists: it advertises OPT_NAK_BO_RNG
+	muted bool // OPT_NBR_UNREACH: no NAKs until a regular SPM
+
+	spmr     spmrState
+	deadline time.Duration // spmrAsked: until when NAKs wait
+}
+
+// staleLimit is how many SPMs in a row may be out of sequence before the next one
+// is taken for the first of a new sequence. Without it one forged SPM would make
+// us deaf for all that follow.
+const staleLimit = 8
+
+// sequence takes in an SPM and reports whether it is to be looked at.
+func (s *pathState) sequence(m *SPM, unreachable bool) bool {
+	if unreachable {
+		// "receivers MUST ignore SPMs containing the OPT_NBR_UNREACH option if
+		// SPM_PATH does not match the current PGM parent."
+		ok := s.known && m.Path == s.nla
+		s.muted = s.muted || ok
+		return ok
+	}
+	if s.known && m.SQN.Sub(s.sqn) <= 0 {
+		if s.stale++; s.stale < staleLimit {
+			return false
+		}
+	}
+	s.known, s.sqn, s.nla, s.stale, s.muted = true, m.SQN, m.Path, 0, false
+	s.spmr = spmrIdle
+	return true
+}
+
+// othersAsked notes another receiver's SPMR.
+func (s *pathState) othersAsked(at time.Duration, b *backOff) {
+	if !s.known && s.spmr != spmrAsked {
+		s.asked(at, b)
+	}
+}
+
+func (s *pathState) asked(at time.Duration, b *backOff) {
+	s.spmr, s.deadline = spmrAsked, at+spmrWait+2*b.roundTrip()
+}
+
+// Output returns the next packet to send now, where to, and for ToSource the
+// address, and nil if there is none before Deadline. It lies in buf, which is the
+// caller's, of 328 octets at least. Next is to be called after it.
+func (r *Receiver) Output(now time.Time, buf []byte) ([]byte, Destination, netip.Addr) {
+	at := now.Sub(r.epoch)
+	if r.phase != phaseJoined {
+		return nil, 0, netip.Addr{}
+	}
+	r.applyBudget(at)
+	h := NewHeader(TypeNAK, r.cfg.TSI, r.cfg.Port)
+	switch r.path.spmr {
+	case spmrGroup:
+		// "it MUST first multicast its own SPMR to the group with a TTL of 1
+		// before then unicasting its own SPMR to the source."
+		//
+		// https://www.rfc-editor.org/rfc/rfc3208#section-13.5
+		h.Type, r.path.spmr = TypeSPMR, spmrSource
+		return AppendSPMR(buf[:0], &h, nil), ToNeighbor, netip.Addr{}
+	case spmrSource:
+		h.Type = TypeSPMR
+		r.stats.SPMRs++
+		r.path.asked(at, &r.backOff)
+		return AppendSPMR(buf[:0], &h, nil), ToSource, r.cfg.Source
+	}
+	var list [1 + MaxNAKList]SQN
+	due := r.collect(at, list[:0])
+	if r.path.spmr == spmrGroup {
+		return r.Output(now, buf) // the NAKs were held, and an SPMR is due instead
+	}
+	if len(due) == 0 {
+		return nil, 0, netip.Addr{}
+	}
+	slices.SortFunc(due, func(a, b SQN) int { return int(a.Sub(b)) })
+	r.stats.NAKs++
+	r.stats.NAKEntries += uint64(len(due))
+	// "It also records both the address of the source of the corresponding ODATA
+	// and the address of the group in the NAK header."
+	k := NAK{SQN: due[0], Source: r.cfg.Source, Group: r.cfg.Group}
+	o := &r.options
+	o.Present = 0
+	o.SetNAKList(due[1:])
+	nla := r.cfg.Source
+	if r.path.known {
+		nla = r.path.nla
+	}
+	return AppendNAK(buf[:0], &h, &k, o), ToSource, nla
+}
+
+// Deadline returns when Output has something to do, at the latest, and the zero
+// time if that is never, but for Handle. It may be in the past.
+func (r *Receiver) Deadline() time.Time {
+	if r.phase != phaseJoined {
+		return time.Time{}
+	}
+	w := r.rxw
+	if r.path.spmr == spmrGroup || r.path.spmr == spmrSource {
+		return r.epoch.Add(r.heard)
+	}
+	next := time.Duration(-1)
+	if len(w.timers) > 0 {
+		next = w.timers[0].deadline
+	}
+	if r.cfg.LatencyBudget > 0 && w.gone > 0 {
+		// What is missing and not first is not delivered before the first.
+		budget := w.at(w.next).missed + r.cfg.LatencyBudget
+		if next < 0 || budget < next {
+			next = budget
+		}
+	}
+	if next < 0 {
+		return time.Time{}
+	}
+	return r.epoch.Add(next)
+}
+
+// applyBudget gives up what is missing for longer than the budget.
+func (r *Receiver) applyBudget(at time.Duration) {
+	w := r.rxw
+	if r.cfg.LatencyBudget == 0 || w.gone == 0 {
+		return
+	}
+	end := w.next
+	for end != w.lead+1 && w.at(end).missed+r.cfg.LatencyBudget <= at {
+		end++
+	}
+	w.loseBefore(end, GapBudget)
+}
+
+// nakSlack is how much sooner a NAK may go than its back-off ends, if another one
+// goes anyway.
+const nakSlack = 50 * time.Microsecond
+
+// collect handles timers that are over and returns what to send a NAK for, as
+// much as one packet takes.
+func (r *Receiver) collect(at time.Duration, due []SQN) []SQN {
+	w := r.rxw
+	limit := 1
+	if r.path.lists {
+		limit = cap(due)
+	}
+	for len(due) < limit && len(w.timers) > 0 {
+		t := w.timers[0]
+		p := w.at(t.sqn)
+		if t.deadline > at && (len(due) == 0 || p.state != rxBackOff || t.deadline > at+nakSlack) {
+			break
+		}
+		if p.state != rxBackOff {
+			r.expired(at, t.sqn, p)
+			continue
+		}
+		if r.held(at, t.sqn, p) {
+			if r.path.spmr == spmrGroup {
+				break
+			}
+			continue
+		}
+		p.state, p.since, p.restarts = rxWaitNCF, at, 0
+		p.mine = p.ncfRetries == 0 && p.dataRetries == 0
+		w.timers.move(w, p, at+r.backOff.repeat(p.ncfRetries))
+		due = append(due, t.sqn)
+	}
+	if len(w.timers) < timerLimit/2 && w.fresh != w.lead+1 {
+		w.start(at + r.backOff.draw())
+	}
+	return due
+}
+
+// held reports whether no NAK may be sent for now, and puts it off. "A receiver
+// MUST NOT initiate repair requests until it has received at least one SPM for the
+// corresponding TSI." Here it asks for one, waits a little, and then takes the
+// address that data comes from: on one subnet they are the same, and data is lost
+// otherwise (OpenPGM gives up what is lost before the first SPM).
+//
+// https://www.rfc-editor.org/rfc/rfc3208#section-6.2
+func (r *Receiver) held(at time.Duration, sqn SQN, p *rxPacket) bool {
+	w := r.rxw
+	switch {
+	case r.path.muted:
+		w.timers.move(w, p, at+maxRepeat)
+		return true
+	case r.path.known:
+		return false
+	case r.path.spmr == spmrIdle:
+		r.path.spmr = spmrGroup
+		return true
+	case at < r.path.deadline:
+		w.timers.move(w, p, r.path.deadline)
+		return true
+	}
+	return false
+}
+
+// expired handles the end of waiting for an NCF or for data: back to BACK_OFF, or
+// the end.
+func (r *Receiver) expired(at time.Duration, sqn SQN, p *rxPacket) {
+	w := r.rxw
+	limit := uint8(r.cfg.Retries)
+	if p.state == rxWaitData {
+		// Repairs of what precedes it are coming in, so its turn is still to come:
+		// sources repeat the oldest first, or what was asked for first.
+		wait := r.backOff.data(p.dataRetries)
+		if at-r.repairAt < wait && r.repairSQN.Before(sqn) {
+			w.timers.move(w, p, r.repairAt+wait)
+			return
+		}
+		p.dataRetries++
+	} else {
+		p.ncfRetries++
+	}
+	if p.dataRetries > limit || p.ncfRetries > limit {
+		w.lose(sqn, GapRetries)
+		return
+	}
+	p.state, p.since = rxBackOff, at
+	w.timers.move(w, p, at+r.backOff.draw())
+}

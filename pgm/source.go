@@ -1,0 +1,266 @@
+package pgm
+
+import "time"
+
+// A Destination says where a packet goes.
+type Destination uint8
+
+// The destinations.
+const (
+	ToGroup    Destination = iota // to the multicast group
+	ToNeighbor                    // to the group with a TTL of 1: to suppress others on the subnet
+	ToSource                      // unicast, to the NLA that comes with it
+)
+
+// A Source is the sending side of one transport session: data and NAKs go in,
+// packets come out. It belongs to one goroutine at a time.
+//
+//	Reserve, fill, Commit ──▶ window ──ODATA──▶ Next
+//	Handle(NAK) ──▶ NCF, repairs ──RDATA──▶ Next
+//
+// What it holds is bounded by SourceConfig.WindowOctets, and nothing allocates
+// after NewSource.
+type Source struct {
+	cfg   SourceConfig
+	epoch time.Time // durations below count from it
+	txw   *txw
+
+	total  rate // all packets
+	repair rate // RDATA while data waits
+
+	closing bool // no more data is taken; FIN follows the last
+	spm     spmSchedule
+	ncfs    ncfQueue
+	tuner   tuner
+	options Options // scratch: of what is consumed or appended now
+	stats   SourceStats
+}
+
+// SourceStats counts what a source did and was asked. Packets and octets are
+// those of Next.
+type SourceStats struct {
+	ODATA, ODATAOctets uint64
+	RDATA, RDATAOctets uint64
+	SPMs, NCFs         uint64
+
+	NAKs          uint64 // packets
+	NAKEntries    uint64 // sequence numbers in them
+	NAKDuplicates uint64 // entries whose repair waits or has just gone
+	NAKOutside    uint64 // entries outside the transmit window
+	NAKDropped    uint64 // packets for which there was no room
+	SPMRs         uint64
+	Malformed     uint64
+	Astray        uint64 // NAKs for another source or group
+	Unanswered    uint64 // NNAKs, POLRs, ACKs
+	Receivers     int    // as advertised now
+}
+
+// NewSource returns a source at the start of its session. It panics if cfg makes
+// no sense.
+func NewSource(cfg SourceConfig, now time.Time) *Source {
+	c := cfg.filled()
+	s := &Source{cfg: c, epoch: now}
+	s.txw = newTXW(c.First, c.WindowOctets, c.WindowPackets, c.MaxTPDU, c.WindowAge)
+	s.total = newRate(c.Rate, c.MaxTPDU, 0)
+	s.repair = newRate(int64(float64(c.Rate)*c.RepairShare), c.MaxTPDU, 0)
+	s.spm.start(&s.cfg)
+	s.tuner.start(c.Receivers)
+	return s
+}
+
+// Stats returns what was counted so far.
+func (s *Source) Stats() SourceStats {
+	stats := s.stats
+	stats.Receivers = s.tuner.receivers
+	return stats
+}
+
+// headerSize returns how many octets stand before the payload of the next packet.
+func (s *Source) headerSize() int {
+	if s.txw.lead+1 == s.cfg.First && !s.cfg.NoSYN {
+		return DataHeaderSize + 2*optionSize
+	}
+	return DataHeaderSize
+}
+
+// Reserve returns room for the payload of one packet, which is to be filled in
+// place, and nil if too many packets wait or the source is closed. It may be
+// called again instead of Commit.
+//
+// The memory is that in which the packet stays until the window has passed it.
+func (s *Source) Reserve() []byte {
+	if s.closing || s.txw.unsent() >= s.cfg.QueuePackets {
+		return nil
+	}
+	room := s.txw.reserve()
+	if room == nil {
+		return nil
+	}
+	return room[s.headerSize():]
+}
+
+// Commit hands over the first n octets of what Reserve returned: they are one
+// packet's payload from here on.
+func (s *Source) Commit(now time.Time, n int) {
+	header := s.headerSize()
+	assert(n >= 0 && header+n <= s.cfg.MaxTPDU, "Commit of more than Reserve returned")
+	start := s.txw.head + header
+	s.txw.commit(now.Sub(s.epoch), header, header+n, SumOf(s.txw.ring[start:start+n]))
+}
+
+// Send is Reserve, a copy and Commit. It reports whether there was room.
+func (s *Source) Send(now time.Time, payload []byte) bool {
+	room := s.Reserve()
+	if room == nil {
+		return false
+	}
+	assert(len(payload) <= len(room), "payload larger than MaxTPDU allows")
+	s.Commit(now, copy(room, payload))
+	return true
+}
+
+// Queued returns how many packets wait for the rate.
+func (s *Source) Queued() int { return s.txw.unsent() }
+
+// Close ends the session in order: what waits is sent, then SPMs with OPT_FIN.
+// Repairs go on for as long as the owner calls.
+//
+// "After sending an OPT_FIN, the session SHOULD not close and stop sending SPMs
+// until after a time period equal to TXW_SECS."
+//
+// https://www.rfc-editor.org/rfc/rfc3208#section-9.7.2
+func (s *Source) Close() {
+	s.closing = true
+	s.finishIfDone()
+}
+
+// finishIfDone has OPT_FIN sent once there is no data to wait for. "When a source
+// detects that it needs to send an OPT_FIN it SHOULD immediately send it."
+//
+// https://www.rfc-editor.org/rfc/rfc3208#section-9.7.2
+func (s *Source) finishIfDone() {
+	if s.closing && s.txw.unsent() == 0 && s.spm.state != spmFinishing {
+		s.spm.finish()
+	}
+}
+
+// Finished reports whether all data and the first SPMs with OPT_FIN are sent.
+func (s *Source) Finished() bool {
+	return s.spm.state == spmFinishing && s.spm.announced >= announcements
+}
+
+// Next returns the next packet to send now and where to, and nil if there is none
+// before Deadline. buf is the caller's, of MaxTPDU octets at least.
+//
+// ODATA lies in the window, and stays as it is until half a window more has been
+// committed. Everything else lies in buf.
+//
+// "a source MUST strictly prioritize sending of pending NCFs first, pending SPMs
+// second, and only send ODATA or RDATA when no NCFs or SPMs are pending."
+//
+// https://www.rfc-editor.org/rfc/rfc3208#section-5.1.3
+func (s *Source) Next(now time.Time, buf []byte) ([]byte, Destination) {
+	at := now.Sub(s.epoch)
+	var packet []byte
+	switch {
+	case s.ncfs.count > 0:
+		packet = s.appendNCF(buf[:0])
+		s.stats.NCFs++
+	case s.spm.due(at):
+		packet = s.appendSPM(at, buf[:0])
+		s.stats.SPMs++
+	default:
+		packet = s.nextData(at, buf[:0])
+		if packet != nil {
+			s.spm.dataSent(at)
+		}
+		return packet, ToGroup
+	}
+	// Neither ever waits for the rate: that would delay the repair that they
+	// announce. What they take is missing for data.
+	s.total.charge(at, len(packet))
+	return packet, ToGroup
+}
+
+// nextData returns RDATA or ODATA, if there is any and the rate allows it.
+// Repairs go first, as receivers wait for them, but for no more than their share
+// while there is data.
+func (s *Source) nextData(at time.Duration, b []byte) []byte {
+	w := s.txw
+	data := w.unsent() > 0
+	if w.waiting > 0 {
+		sqn := w.oldest()
+		size := int(w.at(sqn).size)
+		if s.total.allows(at, size) && (!data || s.repair.allows(at, size)) {
+			s.total.charge(at, size)
+			s.repair.charge(at, size)
+			return s.appendRDATA(at, b, sqn)
+		}
+	}
+	if !data || !s.total.allows(at, int(w.at(w.next).size)) {
+		return nil
+	}
+	sqn := w.next
+	packet := w.octets(sqn)
+	s.total.charge(at, len(packet))
+	w.next++
+	s.finishIfDone()
+	p := w.at(sqn)
+	s.appendData(packet[:0:p.header], TypeODATA, sqn, packet[p.header:], p.sum)
+	s.stats.ODATA++
+	s.stats.ODATAOctets += uint64(len(packet))
+	return packet
+}
+
+// appendRDATA appends the repair of sqn.
+func (s *Source) appendRDATA(at time.Duration, b []byte, sqn SQN) []byte {
+	s.txw.clear(sqn)
+	p := s.txw.at(sqn)
+	p.repaired = at
+	payload := s.txw.octets(sqn)[p.header:]
+	b = append(s.appendData(b, TypeRDATA, sqn, payload, p.sum), payload...)
+	s.stats.RDATA++
+	s.stats.RDATAOctets += uint64(len(b))
+	return b
+}
+
+// appendData appends what stands before the payload. "OPT_SYN […] MAY include the
+// option in: the first ODATA sent on a session by a PGM source, any RDATA sent as
+// a result of loss of this ODATA packet".
+//
+// https://www.rfc-editor.org/rfc/rfc3208#section-9.6.2
+func (s *Source) appendData(b []byte, t Type, sqn SQN, payload []byte, sum Sum) []byte {
+	h := NewHeader(t, s.cfg.TSI, s.cfg.Port)
+	d := Data{SQN: sqn, Trail: s.txw.trail, Payload: payload}
+	var o *Options
+	if s.txw.at(sqn).header != DataHeaderSize {
+		o = &s.options
+		o.Present = SetOf(OptSYN)
+	}
+	return AppendDataHeader(b, &h, &d, o, sum)
+}
+
+// Deadline returns when Next has something, at the latest, and the zero time if
+// that is never, but for Commit and Handle. It may be in the past.
+func (s *Source) Deadline(now time.Time) time.Time {
+	at := now.Sub(s.epoch)
+	if s.ncfs.count > 0 {
+		return now
+	}
+	next := s.spm.when()
+	s.total.refill(at)
+	w := s.txw
+	if w.unsent() > 0 {
+		next = min(next, s.total.when(int(w.at(w.next).size)))
+	}
+	if w.waiting > 0 {
+		size := int(w.at(w.oldest()).size)
+		when := s.total.when(size)
+		if w.unsent() > 0 {
+			s.repair.refill(at)
+			when = max(when, s.repair.when(size))
+		}
+		next = min(next, when)
+	}
+	return s.epoch.Add(next)
+}

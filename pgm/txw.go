@@ -1,0 +1,201 @@
+package pgm
+
+import (
+	"math/bits"
+	"time"
+)
+
+// A txw is the transmit window: the packets that a source can still send or
+// repeat. All memory there is was taken at the start: a ring of octets in which
+// packets lie one behind the other as they go out, and an index.
+//
+//	trail            next                lead
+//	  │ sent, can be   │ committed, waits  │
+//	  │ repaired       │ for the rate      │
+//
+// Adding data advances the trail as far as octets, places and age demand, which
+// is "advancing with data" in the RFC's example. What was not sent yet is never
+// given up.
+//
+// https://www.rfc-editor.org/rfc/rfc3208#section-3.3
+type txw struct {
+	// trail ≤ next ≤ lead+1, and lead+1 − trail ≤ len(index). Empty: trail = lead+1.
+	trail SQN // TXW_TRAIL
+	next  SQN // first that was not sent; next−1 is TXW_LEAD
+	lead  SQN // last that was committed
+
+	index []txPacket // of sqn, at sqn & mask; as many as a power of two
+	mask  SQN
+	ring  []byte
+	head  int // offset in ring behind lead's packet
+
+	// repairs has a bit for each place of index that waits to be repeated. A bit
+	// cannot be set twice, which eliminates duplicates. None below first is set.
+	repairs []uint64
+	waiting int // bits set
+	first   SQN
+
+	largest int           // octets of the largest packet
+	age     time.Duration // how long a packet is kept once more are added; zero: for ever
+}
+
+// A txPacket is where a packet lies and what was asked about it.
+type txPacket struct {
+	offset int32
+	size   uint16 // octets of the whole packet
+	header uint8  // octets of them before the payload
+	naks   uint8  // NAKs since the repair was first asked for
+	sum    Sum    // of the payload
+
+	added    time.Duration
+	asked    time.Duration // first NAK of the repair in progress; zero: none ever
+	ncf      time.Duration // last NCF; zero: none
+	repaired time.Duration // last RDATA; zero: none
+}
+
+// newTXW returns an empty window whose first packet will be first. octets and
+// packets bound it, and largest is the size of the largest packet. The memory
+// is octets, and 49 octets for each packet.
+func newTXW(first SQN, octets, packets, largest int, age time.Duration) *txw {
+	packets = ceilPower(max(packets, 64)) // a word of repairs at least
+	return &txw{
+		trail: first, next: first, lead: first - 1, first: first,
+		index: make([]txPacket, packets), mask: SQN(packets - 1),
+		ring: make([]byte, octets), repairs: make([]uint64, packets/64),
+		largest: largest, age: age,
+	}
+}
+
+// ceilPower returns the least power of two that is not below n.
+func ceilPower(n int) int { return 1 << bits.Len(uint(max(n, 1)-1)) }
+
+func (w *txw) at(sqn SQN) *txPacket { return &w.index[sqn&w.mask] }
+
+// has reports whether sqn can be repaired: "available for repair".
+func (w *txw) has(sqn SQN) bool { return sqn-w.trail < w.next-w.trail }
+
+// unsent returns how many packets wait for their first time.
+func (w *txw) unsent() int { return int(w.lead + 1 - w.next) }
+
+// octets returns the packet sqn.
+func (w *txw) octets(sqn SQN) []byte {
+	p := w.at(sqn)
+	end := int(p.offset) + int(p.size)
+	return w.ring[p.offset:end:end]
+}
+
+// reserve returns room for one packet behind the last, and nil if that takes
+// giving up a packet that was not sent. The oldest make room.
+func (w *txw) reserve() []byte {
+	if w.lead+1-w.trail == SQN(len(w.index)) && !w.evict() {
+		return nil
+	}
+	start, end := w.head, w.head+w.largest
+	if end > len(w.ring) {
+		// Behind head there are, if any, the oldest packets. They go first.
+		for w.trail != w.lead+1 && int(w.at(w.trail).offset) >= w.head {
+			if !w.evict() {
+				return nil
+			}
+		}
+		start, end = 0, w.largest
+	}
+	for w.trail != w.lead+1 && w.within(start, end) {
+		if !w.evict() {
+			return nil
+		}
+	}
+	w.head = start
+	return w.ring[start:end:end]
+}
+
+// within reports whether the oldest packet begins in ring[start:end].
+func (w *txw) within(start, end int) bool {
+	offset := int(w.at(w.trail).offset)
+	return start <= offset && offset < end
+}
+
+// evict advances the trail by one, unless that packet was not sent.
+func (w *txw) evict() bool {
+	if w.trail == w.next {
+		return false
+	}
+	w.clear(w.trail)
+	w.trail++
+	return true
+}
+
+// commit adds the packet of size octets that was written into what reserve
+// returned.
+func (w *txw) commit(at time.Duration, header, size int, sum Sum) {
+	for w.age > 0 && w.trail != w.next && w.at(w.trail).added+w.age < at {
+		w.evict()
+	}
+	w.lead++
+	*w.at(w.lead) = txPacket{
+		offset: int32(w.head), size: uint16(size), header: uint8(header), sum: sum, added: at,
+	}
+	w.head += size
+}
+
+// repair notes that sqn is to be repeated. It reports whether that is new.
+func (w *txw) repair(sqn SQN) bool {
+	place := sqn & w.mask
+	word, bit := &w.repairs[place/64], uint64(1)<<(place%64)
+	if *word&bit != 0 {
+		return false
+	}
+	*word |= bit
+	if w.waiting == 0 || sqn.Before(w.first) {
+		w.first = sqn
+	}
+	w.waiting++
+	return true
+}
+
+// clear undoes repair.
+func (w *txw) clear(sqn SQN) {
+	place := sqn & w.mask
+	word, bit := &w.repairs[place/64], uint64(1)<<(place%64)
+	if *word&bit != 0 {
+		*word &^= bit
+		w.waiting--
+	}
+}
+
+// oldest returns the oldest packet that waits to be repeated. It is the next to
+// leave the window, and it is what receivers that deliver in order wait for.
+// There must be one.
+func (w *txw) oldest() SQN {
+	assert(w.waiting > 0, "no repairs are waiting")
+	if w.first.Before(w.trail) {
+		w.first = w.trail
+	}
+	for {
+		place := w.first & w.mask
+		word := w.repairs[place/64] >> (place % 64)
+		if word != 0 {
+			w.first += SQN(bits.TrailingZeros64(word))
+			return w.first
+		}
+		w.first += 64 - place%64
+	}
+}
+
+// check panics if an invariant does not hold.
+func (w *txw) check() {
+	assert(w.next-w.trail <= w.lead+1-w.trail, "txw: next outside trail to lead")
+	assert(w.lead+1-w.trail <= SQN(len(w.index)), "txw: more packets than places")
+	count := 0
+	for _, word := range w.repairs {
+		count += bits.OnesCount64(word)
+	}
+	assert(count == w.waiting, "txw: repairs miscounted")
+	for sqn := w.trail; sqn != w.lead+1; sqn++ {
+		p := w.at(sqn)
+		assert(int(p.offset)+int(p.size) <= len(w.ring), "txw: packet outside the ring")
+		if next := w.at(sqn + 1); sqn != w.lead && next.offset >= p.offset {
+			assert(int(p.offset)+int(p.size) <= int(next.offset), "txw: packets overlap")
+		}
+	}
+}
