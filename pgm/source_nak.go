@@ -80,6 +80,10 @@ func (s *Source) handleNAK(at time.Duration, h *Header, k *NAK) {
 	if c.count > 0 {
 		s.ncfs.count++
 	}
+	if s.tuner.changed {
+		s.tuner.changed = false
+		s.askSPM()
+	}
 }
 
 // nakked deals with one entry of a NAK: it goes into c if it is to be confirmed.
@@ -146,10 +150,14 @@ func (s *Source) appendNCF(b []byte) []byte {
 // With truncated exponential back-off one or two duplicates are as it should be,
 // so the thresholds are others.
 //
+// What it learns goes into SPMs, one of which is sent when it changes. NCFs stay as
+// OpenPGM has them.
+//
 // https://www.rfc-editor.org/rfc/rfc3208#section-15.2.1
 type tuner struct {
 	receivers int // 1 ≤ receivers ≤ maxAdvertised
 	fixed     bool
+	changed   bool // since it was last advertised
 
 	repairs    int // begun in this probe
 	duplicates int // NAKs beyond the first of those
@@ -167,11 +175,11 @@ func (t *tuner) start(receivers int) {
 
 // began notes the first NAK of a repair.
 func (t *tuner) began() {
-	if t.repairs++; t.repairs < nakProbe || t.fixed {
+	if t.repairs++; t.repairs < nakProbe {
 		return
 	}
 	if t.duplicates < nakProbe/8 {
-		t.receivers = max(t.receivers/2, 1)
+		t.set(t.receivers / 2)
 	}
 	t.repairs, t.duplicates = 0, 0
 }
@@ -179,9 +187,16 @@ func (t *tuner) began() {
 // duplicate notes the NAK number naks for one repair.
 func (t *tuner) duplicate(naks int) {
 	t.duplicates++
-	if naks%nakMany == 0 && !t.fixed {
-		t.receivers = min(2*t.receivers, maxAdvertised)
+	if naks%nakMany == 0 {
+		t.set(2 * t.receivers)
 		t.repairs, t.duplicates = 0, 0
+	}
+}
+
+func (t *tuner) set(receivers int) {
+	receivers = min(max(receivers, 1), maxAdvertised)
+	if !t.fixed && receivers != t.receivers {
+		t.receivers, t.changed = receivers, true
 	}
 }
 
