@@ -100,8 +100,10 @@ func (b *backOff) data(retries uint8) time.Duration {
 	return grow(b.repair.limit(b.roundTrip()), retries)
 }
 
+// grow doubles an interval with each third retry. The first are for loss, which
+// passes soon; the others are for a source that cannot keep up.
 func grow(d time.Duration, retries uint8) time.Duration {
-	return min(max(d, minRepeat)<<min(retries, 8), maxRepeat)
+	return min(max(d, minRepeat)<<min(retries/3, 8), maxRepeat)
 }
 
 // reordered notes that original data came late by that much and was no loss.
@@ -113,15 +115,18 @@ func (b *backOff) reordered(late time.Duration) {
 func (b *backOff) settled() { b.guard = max(guardTime, b.guard-b.guard/64) }
 
 // An estimate is a smoothed duration and its deviation, as TCP has them for its
-// round trip (https://www.rfc-editor.org/rfc/rfc6298#section-2).
+// round trip (https://www.rfc-editor.org/rfc/rfc6298#section-2), but it falls
+// faster than it rises. An answer may be to another receiver's question: if it
+// comes too soon, the source's own idea of the round trip still holds; if ours was
+// lost and it comes too late, then believing it would make us wait longer, and
+// find more such answers.
 type estimate struct {
 	known     bool
 	mean      time.Duration
 	deviation time.Duration
 }
 
-// sample takes one measurement. What is longer counts for more than what is
-// shorter: an NCF may answer another receiver's NAK, and comes too soon then.
+// sample takes one measurement.
 func (e *estimate) sample(d time.Duration) {
 	d = min(max(d, 0), maxRTT)
 	if !e.known {
@@ -130,12 +135,13 @@ func (e *estimate) sample(d time.Duration) {
 	}
 	off := d - e.mean
 	if off < 0 {
-		e.mean += off / 16
-		e.deviation += (-off - e.deviation) / 16
+		e.mean += off / 4
+		e.deviation += (-off - e.deviation) / 4
 		return
 	}
-	e.mean += off / 4
-	e.deviation += (off - e.deviation) / 4
+	off = min(off, 4*e.mean+minRepeat)
+	e.mean += off / 16
+	e.deviation += (off - e.deviation) / 16
 }
 
 // limit returns after how long what was measured may be taken as lost.

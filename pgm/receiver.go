@@ -102,8 +102,7 @@ type Receiver struct {
 	strays   int // consecutive packets far from the window that are near each other
 	straySQN SQN
 
-	repairSQN SQN // last missing packet that came as RDATA
-	repairAt  time.Duration
+	repairs repairTrack
 
 	options Options // scratch
 	stats   ReceiverStats
@@ -123,7 +122,7 @@ func NewReceiver(cfg ReceiverConfig, now time.Time) *Receiver {
 	c := cfg.filled()
 	return &Receiver{
 		cfg: c, epoch: now, rxw: newRXW(c.WindowPackets, c.WindowOctets), backOff: newBackOff(c.Dice),
-		repairAt: -maxRepeat,
+		repairs: repairTrack{lastAt: -maxRepeat, highAt: -maxRepeat},
 	}
 }
 
@@ -259,10 +258,10 @@ func (r *Receiver) repaired(at time.Duration, sqn SQN, p *rxPacket) {
 	r.stats.Repaired++
 	r.stats.repairTime(at - p.missed)
 	r.backOff.settled()
-	if p.state == rxWaitData && p.dataRetries == 0 {
+	if p.state == rxWaitData && p.dataRetries == 0 && p.restarts <= 1 {
 		r.backOff.repair.sample(at - p.since)
 	}
-	r.repairSQN, r.repairAt = sqn, at
+	r.repairs.note(at, sqn)
 }
 
 // accept has Next deliver a packet that is next, behind all that it has to

@@ -228,11 +228,8 @@ func (r *Receiver) expired(at time.Duration, sqn SQN, p *rxPacket) {
 	w := r.rxw
 	limit := uint8(r.cfg.Retries)
 	if p.state == rxWaitData {
-		// Repairs of what precedes it are coming in, so its turn is still to come:
-		// sources repeat the oldest first, or what was asked for first.
-		wait := r.backOff.data(p.dataRetries)
-		if at-r.repairAt < wait && r.repairSQN.Before(sqn) {
-			w.timers.move(w, p, r.repairAt+wait)
+		if r.repairs.coming(at, sqn, p.since, r.backOff.repeat(0)) {
+			w.timers.move(w, p, r.repairs.lastAt+r.backOff.repeat(0))
 			return
 		}
 		p.dataRetries++
@@ -245,4 +242,30 @@ func (r *Receiver) expired(at time.Duration, sqn SQN, p *rxPacket) {
 	}
 	p.state, p.since = rxBackOff, at
 	w.timers.move(w, p, at+r.backOff.draw())
+}
+
+// A repairTrack is what repairs came last. Sources repeat the oldest first, or
+// what was asked for first: as long as repairs come for what precedes a packet, and
+// none for what follows it, its own is still to come. So a source with much to
+// repair at a low rate is not asked again and again.
+type repairTrack struct {
+	last   SQN // of the last repair of something missing
+	lastAt time.Duration
+	high   SQN // the highest of late
+	highAt time.Duration
+}
+
+func (t *repairTrack) note(at time.Duration, sqn SQN) {
+	t.last, t.lastAt = sqn, at
+	if !sqn.Before(t.high) || at-t.highAt > maxRepeat {
+		t.high, t.highAt = sqn, at
+	}
+}
+
+// coming reports whether the repair of sqn, confirmed at the time since, is to be
+// expected within wait after the last one. Each repair can be the reason only
+// once, as there is less missing after it.
+func (t *repairTrack) coming(at time.Duration, sqn SQN, since, wait time.Duration) bool {
+	passed := t.highAt >= since && sqn.Before(t.high)
+	return !passed && t.last.Before(sqn) && at-t.lastAt < wait
 }

@@ -84,10 +84,12 @@ const (
 )
 
 func newRXW(limit int, octets int) *rxw {
-	return &rxw{
+	w := &rxw{
 		limit: int32(limit), places: make([]rxPacket, firstPlaces), mask: firstPlaces - 1,
 		pool: bufferPool{limit: octets},
 	}
+	w.begin(0)
+	return w
 }
 
 // begin empties the window; next is the first packet expected.

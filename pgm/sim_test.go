@@ -15,13 +15,16 @@ import (
 // that lose, repeat, reorder, delay and change packets. Time is virtual and the
 // dice come from a seed, which a failure prints.
 
+// simCheck is after how many events all invariants are checked, which takes long.
+const simCheck = 61
+
 var simSeed = flag.Uint64("pgm.seed", 1, "seed of the simulated network")
 
 // A link is one way between two places.
 type link struct {
 	loss    float64
 	burst   float64 // chance that a packet begins a burst of loss
-	length  float64 // mean of packets in it
+	length  float64 // mean of packets in it, at one each 50 µs
 	dup     float64
 	corrupt float64
 	reorder float64 // chance that a packet takes reorderBy longer
@@ -32,7 +35,7 @@ type link struct {
 	queue   time.Duration                       // what rate may delay before it drops
 	drop    func(t Type, at time.Duration) bool // loses what it says
 	busy    time.Duration
-	in      int // packets left of a burst
+	until   time.Duration // end of a burst
 }
 
 // pass returns how often a packet arrives and after how long.
@@ -40,11 +43,10 @@ func (l *link) pass(s *sim, packet []byte) (delays [2]time.Duration, n int) {
 	switch {
 	case l.drop != nil && l.drop(Type(packet[4]&0xf), s.now):
 		return delays, 0
-	case l.in > 0:
-		l.in--
+	case s.now < l.until:
 		return delays, 0
 	case l.burst > 0 && s.dice.Float64() < l.burst:
-		l.in = int(s.dice.ExpFloat64() * l.length)
+		l.until = s.now + time.Duration(s.dice.ExpFloat64()*l.length*50e3)
 		return delays, 0
 	case l.loss > 0 && s.dice.Float64() < l.loss:
 		return delays, 0
@@ -409,7 +411,7 @@ func (s *sim) step() {
 	if e.packet != nil {
 		s.free = append(s.free, e.packet)
 	}
-	if s.made%997 == 0 {
+	if s.made%simCheck == 0 {
 		s.check()
 	}
 }

@@ -216,7 +216,7 @@ func (s *Source) nextData(at time.Duration, b []byte) []byte {
 func (s *Source) appendRDATA(at time.Duration, b []byte, sqn SQN) []byte {
 	s.txw.clear(sqn)
 	p := s.txw.at(sqn)
-	p.repaired = at
+	p.repaired = max(at, 1) // zero means none
 	payload := s.txw.octets(sqn)[p.header:]
 	b = append(s.appendData(b, TypeRDATA, sqn, payload, p.sum), payload...)
 	s.stats.RDATA++

@@ -40,7 +40,7 @@ type SourceConfig struct {
 	RepairShare float64
 
 	// WindowOctets is how much data is kept for repairs: the memory of a source,
-	// but for 49 octets per packet of WindowPackets. Zero: 16 MiB. At least 128
+	// but for 41 octets per packet of WindowPackets. Zero: 16 MiB. At least 128
 	// packets of MaxTPDU.
 	WindowOctets int
 

@@ -108,7 +108,7 @@ func (s *Source) nakked(at time.Duration, c *ncf, sqn SQN) {
 		return
 	}
 	if s.txw.repair(sqn) {
-		p.asked, p.naks = at, 1
+		p.naks = 1
 		s.tuner.began()
 	} else {
 		s.duplicate(p)

@@ -83,11 +83,15 @@ func (m *spmSchedule) sent(at time.Duration) {
 		m.beat = at + announceInterval
 		return
 	}
+	if m.state != spmBeating && m.announced == announcements {
+		m.step = 0
+	} else {
+		m.step = min(m.step+1, len(m.heartbeats)-1)
+	}
 	if m.state == spmStarting {
 		m.state = spmBeating
 	}
 	m.beat = at + m.heartbeats[m.step]
-	m.step = min(m.step+1, len(m.heartbeats)-1)
 }
 
 // appendSPM appends the SPM that is due.

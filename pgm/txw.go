@@ -48,14 +48,13 @@ type txPacket struct {
 	sum    Sum    // of the payload
 
 	added    time.Duration
-	asked    time.Duration // first NAK of the repair in progress; zero: none ever
 	ncf      time.Duration // last NCF; zero: none
 	repaired time.Duration // last RDATA; zero: none
 }
 
 // newTXW returns an empty window whose first packet will be first. octets and
 // packets bound it, and largest is the size of the largest packet. The memory
-// is octets, and 49 octets for each packet.
+// is octets, and 41 octets for each packet.
 func newTXW(first SQN, octets, packets, largest int, age time.Duration) *txw {
 	packets = ceilPower(max(packets, 64)) // a word of repairs at least
 	return &txw{
