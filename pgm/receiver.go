@@ -25,7 +25,8 @@ type ReceiverConfig struct {
 	Dice func() float64
 
 	// WindowPackets is how far received data may be ahead of what is missing;
-	// what is missing farther back is given up. Zero: 65536. At most 2²⁴.
+	// what is missing farther back is given up. A window that is used to its end
+	// takes 64 octets for each. Zero: 65536. At most 2²⁴.
 	WindowPackets int
 
 	// WindowOctets bounds the copies of data that wait for what is missing. Zero:
@@ -269,7 +270,7 @@ func (r *Receiver) repaired(at time.Duration, sqn SQN, p *rxPacket) {
 func (r *Receiver) accept(d *Data) {
 	r.now = arrival{true, d.SQN, d.Payload}
 	if w := r.rxw; !r.jump && w.next == d.SQN {
-		w.next, w.fresh, w.lead = d.SQN+1, d.SQN+1, d.SQN
+		w.begin(d.SQN + 1)
 	}
 }
 
@@ -411,6 +412,9 @@ func (r *Receiver) handleLead(at time.Duration, m *SPM) {
 	}
 	r.advanceTrail(at, m.Trail)
 	if m.Lead.Sub(w.lead) <= 0 {
+		// If an earlier SPM told of more, and no data did, one of the two is forged.
+		// The source's own will be the last.
+		w.retract(m.Lead)
 		return
 	}
 	w.extend(at, m.Lead)

@@ -136,7 +136,7 @@ func (r *Receiver) land() SQN {
 	r.jump = false
 	w.begin(r.target)
 	if r.now.present {
-		w.next, w.fresh, w.lead = r.target+1, r.target+1, r.target
+		w.begin(r.target + 1)
 	}
 	return r.target - 1
 }

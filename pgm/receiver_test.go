@@ -309,8 +309,57 @@ func TestReceiverTail(t *testing.T) {
 	}
 	k.spms += 2
 	k.spm(0, 101, ours()) // "If the SPM packet values are less, they SHOULD be ignored"
-	if k.r.rxw.lead != 102 {
+	if k.r.rxw.lead != 101 {
 		t.Errorf("lead %d", k.r.rxw.lead)
+	}
+	k.odata(101)
+	k.spm(0, 100, ours()) // an SPM that data has overtaken
+	if k.r.rxw.lead != 101 || k.r.rxw.gone != 0 {
+		t.Errorf("lead %d", k.r.rxw.lead)
+	}
+}
+
+// TestReceiverForgedLead: what only an SPM tells of, the next SPM takes back.
+func TestReceiverForgedLead(t *testing.T) {
+	k := newTalk(t, ReceiverConfig{})
+	k.spm(0, 99, ours())
+	k.odata(100)
+	k.spm(0, 60_000, ours())
+	k.sleep(2 * time.Millisecond)
+	k.odata(102)
+	k.said = nil
+	k.spm(0, 103, ours())
+	if w := k.r.rxw; w.lead != 103 || w.gone != 2 {
+		t.Errorf("lead %d, %d missing", w.lead, w.gone)
+	}
+	k.odata(101, 103, 104)
+	k.want("data 101", "data 102", "data 103", "data 104")
+}
+
+// TestReceiverMemory: when there is none for more copies, what is missing in front
+// is given up, and nothing more than that.
+func TestReceiverMemory(t *testing.T) {
+	k := newTalk(t, ReceiverConfig{WindowOctets: 1 << 16})
+	k.spm(0, 99, ours())
+	k.odata(100, 102)
+	n := SQN(103)
+	for ; k.r.Stats().OutOfMemory == 0 && n < 1000; n++ {
+		k.data(TypeODATA, n, 0, nil)
+		if n == 110 {
+			n++ // 111 is missing too
+		}
+	}
+	if copies := n - 102 - 2; copies != 1<<16/bufferGrain {
+		t.Errorf("%d copies", copies)
+	}
+	k.want(append([]string{"data 100", "gap 101-101: out of memory"}, numbered("data ", 102, 110)...)...)
+	k.state(n-1, rxBackOff)
+	k.rdata(111)
+	k.want(numbered("data ", 111, int(n-2))...)
+	k.rdata(n - 1)
+	k.want(fmt.Sprint("data ", n-1))
+	if k.r.Heard() != k.epoch {
+		t.Error("heard at another time")
 	}
 }
 

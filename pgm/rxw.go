@@ -63,6 +63,7 @@ type rxw struct {
 	next  SQN // first that was neither delivered nor reported as lost
 	fresh SQN // first that was never given a timer
 	lead  SQN // RXW_LEAD, or SPM_LEAD if that is more
+	seen  SQN // RXW_LEAD ≤ lead: no data behind it has come
 
 	limit  int32 // packets
 	places []rxPacket
@@ -93,7 +94,7 @@ func newRXW(limit int, octets int) *rxw {
 }
 
 // begin empties the window; next is the first packet expected.
-func (w *rxw) begin(next SQN) { w.next, w.fresh, w.lead = next, next, next-1 }
+func (w *rxw) begin(next SQN) { w.next, w.fresh, w.lead, w.seen = next, next, next-1, next-1 }
 
 func (w *rxw) at(sqn SQN) *rxPacket { return &w.places[sqn&w.mask] }
 
@@ -111,6 +112,23 @@ func (w *rxw) extend(at time.Duration, lead SQN) {
 		w.lead++
 		*w.at(w.lead) = rxPacket{state: rxBackOff, missed: at, since: at}
 		w.gone++
+	}
+}
+
+// retract makes lead what it is no more than claimed to be beyond: the newest
+// packet that an SPM tells of, or that has come.
+func (w *rxw) retract(lead SQN) {
+	if lead.Before(w.seen) {
+		lead = w.seen
+	}
+	for lead.Before(w.lead) && w.next != w.lead+1 {
+		p := w.at(w.lead)
+		w.settle(p)
+		p.state = rxNone
+		w.lead--
+	}
+	if w.lead.Before(w.fresh) {
+		w.fresh = w.lead + 1
 	}
 }
 
@@ -140,6 +158,9 @@ func (w *rxw) received(sqn SQN) {
 	p := w.at(sqn)
 	w.settle(p)
 	p.state = rxHaveData
+	if w.seen.Before(sqn) {
+		w.seen = sqn
+	}
 }
 
 // lose gives up a missing packet.
@@ -182,6 +203,9 @@ func (w *rxw) pass() {
 	if w.fresh == w.next {
 		w.fresh++
 	}
+	if w.seen.Before(w.next) {
+		w.seen = w.next
+	}
 	w.next++
 }
 
@@ -199,6 +223,7 @@ func (w *rxw) start(deadline time.Duration) {
 func (w *rxw) check() {
 	span := w.lead + 1 - w.next
 	assert(span <= SQN(2*w.limit) && int(span) <= len(w.places), "rxw: window larger than its limit")
+	assert(w.seen+1-w.next <= span, "rxw: seen outside next to lead")
 	assert(w.fresh-w.next <= span, "rxw: fresh outside next to lead")
 	lost, gone, timers, held := 0, 0, 0, 0
 	for sqn := w.next; sqn != w.lead+1; sqn++ {

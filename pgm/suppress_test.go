@@ -22,7 +22,7 @@ type crowd struct {
 }
 
 func newCrowd(receivers, advertised int, rtt, advertisedRTT time.Duration) *crowd {
-	c := &crowd{epoch: time.Unix(1e9, 0), dice: rand.New(rand.NewPCG(*simSeed, 9)), buf: make([]byte, 2000)}
+	c := &crowd{epoch: time.Unix(1e9, 0), dice: rand.New(rand.NewPCG(*simSeed, uint64(rtt))), buf: make([]byte, 2000)}
 	c.source = NewSource(SourceConfig{
 		TSI: testTSI, NLA: simNLA, Group: simGroup, Receivers: advertised, RTT: advertisedRTT,
 	}, c.epoch)
@@ -123,7 +123,7 @@ func TestSuppression(t *testing.T) {
 		rtt       time.Duration
 	}{
 		{10, 1000, 200 * time.Microsecond}, {1000, 300, 200 * time.Microsecond}, {10_000, 100, 200 * time.Microsecond},
-		{10, 1000, 2 * time.Millisecond}, {1000, 300, 2 * time.Millisecond}, {10_000, 100, 2 * time.Millisecond},
+		{10, 300, 2 * time.Millisecond}, {1000, 100, 2 * time.Millisecond}, {10_000, 20, 2 * time.Millisecond},
 		{10, 1000, 20 * time.Millisecond}, {1000, 300, 20 * time.Millisecond}, {10_000, 100, 20 * time.Millisecond},
 	} {
 		if testing.Short() {
@@ -165,6 +165,25 @@ func TestSuppressionLearnt(t *testing.T) {
 			receivers, first, mean, p99, longest, c.source.Stats().Receivers)
 		if mean > 3 || p99 > 12 || longest > 25*rtt {
 			t.Errorf("%d receivers: %.2f NAKs, p99 %d, repair %v", receivers, mean, p99, longest)
+		}
+	}
+}
+
+// TestSuppressionWrong: a source that is told the wrong number is not drowned.
+func TestSuppressionWrong(t *testing.T) {
+	const rtt = 200 * time.Microsecond
+	for _, test := range []struct {
+		receivers, advertised int
+		mean                  float64
+		longest               time.Duration
+	}{
+		{1000, 100, 10, 20 * rtt}, {1000, 10_000, 3, 20 * rtt}, {10_000, 100, 100, 20 * rtt}, {10, 10_000, 3, 25 * rtt},
+	} {
+		c := newCrowd(test.receivers, test.advertised, rtt, rtt)
+		mean, p99, longest := c.measure(t, 50)
+		t.Logf("%d receivers, told %d: %.2f NAKs a loss, p99 %d, longest repair %v", test.receivers, test.advertised, mean, p99, longest)
+		if mean > test.mean || longest > test.longest {
+			t.Errorf("%d receivers, told %d: %.2f NAKs a loss, repair %v", test.receivers, test.advertised, mean, longest)
 		}
 	}
 }
