@@ -165,7 +165,16 @@ func (r *Receiver) Handle(now time.Time, h *Header, body []byte) (err error) {
 	} else if !h.Type.IsUpstream() {
 		r.heard = at
 	}
+	r.startTimers(at)
 	return err
+}
+
+// startTimers has NAKs pending for what is missing and had none so far. What is
+// noticed together has one back-off, and so comes to be asked for in one NAK.
+func (r *Receiver) startTimers(at time.Duration) {
+	if w := r.rxw; len(w.timers) < w.gone && len(w.timers) < timerLimit/2 {
+		w.start(at + r.backOff.draw())
+	}
 }
 
 // handleData takes in ODATA or RDATA.
@@ -216,14 +225,10 @@ func (r *Receiver) handleNew(at time.Duration, d *Data) {
 		r.accept(d)
 		return
 	}
-	gap := d.SQN != w.lead+1
 	w.extend(at, d.SQN)
 	r.place(d)
 	if w.lead-w.next >= SQN(w.limit) {
 		w.loseBefore(w.lead-SQN(w.limit)+1, GapOverrun)
-	}
-	if gap {
-		w.start(at + r.backOff.draw())
 	}
 }
 
@@ -248,9 +253,6 @@ func (r *Receiver) handleRepair(at time.Duration, t Type, d *Data) {
 		r.now = arrival{true, d.SQN, d.Payload}
 	} else {
 		r.place(d)
-	}
-	if len(w.timers) < timerLimit/2 && w.fresh != w.lead+1 {
-		w.start(at + r.backOff.draw())
 	}
 }
 
@@ -421,7 +423,6 @@ func (r *Receiver) handleLead(at time.Duration, m *SPM) {
 	if w.lead-w.next >= SQN(w.limit) {
 		w.loseBefore(w.lead-SQN(w.limit)+1, GapOverrun)
 	}
-	w.start(at + r.backOff.draw())
 }
 
 // maxRestarts is how often NCFs and others' NAKs may put off the next NAK for

@@ -191,9 +191,7 @@ func (r *Receiver) collect(at time.Duration, due []SQN) []SQN {
 		w.timers.move(w, p, at+r.backOff.repeat(p.ncfRetries))
 		due = append(due, t.sqn)
 	}
-	if len(w.timers) < timerLimit/2 && w.fresh != w.lead+1 {
-		w.start(at + r.backOff.draw())
-	}
+	r.startTimers(at)
 	return due
 }
 

@@ -61,7 +61,7 @@ type rxw struct {
 	// ahead of lead, and what falls more than limit behind it is given up, but
 	// keeps its place until it is reported.
 	next  SQN // first that was neither delivered nor reported as lost
-	fresh SQN // first that was never given a timer
+	fresh SQN // what is missing before it has a timer
 	lead  SQN // RXW_LEAD, or SPM_LEAD if that is more
 	seen  SQN // RXW_LEAD ≤ lead: no data behind it has come
 
@@ -231,6 +231,7 @@ func (w *rxw) check() {
 		assert(p.state != rxNone, "rxw: place without state")
 		if p.missing() {
 			gone++
+			assert(p.timer != 0 || !sqn.Before(w.fresh), "rxw: missing without timer")
 		}
 		if p.state == rxLost {
 			lost++

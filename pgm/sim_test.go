@@ -34,6 +34,7 @@ type link struct {
 	rate    float64                             // octets per second; zero: unlimited
 	queue   time.Duration                       // what rate may delay before it drops
 	drop    func(t Type, at time.Duration) bool // loses what it says
+	slow    func(at time.Duration) float64      // rate, if that changes
 	busy    time.Duration
 	until   time.Duration // end of a burst
 }
@@ -52,6 +53,9 @@ func (l *link) pass(s *sim, packet []byte) (delays [2]time.Duration, n int) {
 		return delays, 0
 	}
 	wait := time.Duration(0)
+	if l.slow != nil {
+		l.rate = l.slow(s.now)
+	}
 	if l.rate > 0 {
 		l.busy = max(l.busy, s.now)
 		if wait = l.busy - s.now; wait > l.queue {
@@ -103,8 +107,9 @@ type sim struct {
 	shared    link          // source to switch
 	receivers []*simReceiver
 
-	app simWorkload
-	buf []byte
+	app  simWorkload
+	late time.Duration // of receivers' inTime
+	buf  []byte
 }
 
 // A simWorkload is what the source's user does.
@@ -131,6 +136,10 @@ type simReceiver struct {
 	done     bool
 	gaps     []ReceiverEvent
 	peak     int
+	last     time.Duration // when data last came
+	silent   time.Duration // the longest without any
+	lastLate time.Duration // when data last came that was more than 10 ms old
+	inTime   int           // packets that came before late
 }
 
 var (
@@ -304,6 +313,9 @@ func (s *sim) drain(node int) {
 		if !r.joined {
 			r.joined, r.first, r.expect = true, e.SQN, e.SQN
 		}
+		if r.cfg.ArrivalOrder && e.SQN.Before(r.first) {
+			r.first = e.SQN
+		}
 		if e.Kind == ReceiverGap {
 			r.gaps = append(r.gaps, e)
 		}
@@ -327,8 +339,15 @@ func (s *sim) drain(node int) {
 			}
 			r.seen[e.SQN] = true
 		}
+		r.silent, r.last = max(r.silent, s.now-r.last), s.now
 		at := s.verify(e)
 		r.latency = append(r.latency, s.now-at)
+		if s.now < s.late {
+			r.inTime++
+		}
+		if s.now-at > 10*ms {
+			r.lastLate = s.now
+		}
 	}
 }
 
@@ -508,6 +527,31 @@ func TestSimLoss(t *testing.T) {
 			test.loss, p50, p99, p999, s.percentile(1), float64(st.NAKEntries)/missed, float64(st.NAKs)/missed, float64(st.RDATA)/missed, st.NCFs, st.NAKDuplicates, st.Receivers)
 		if s.lost() != 0 || p50 > test.p50 || p99 > test.p99 || p999 > test.p999 {
 			t.Errorf("loss %v: %d lost, p50 %v p99 %v p99.9 %v", test.loss, s.lost(), p50, p99, p999)
+		}
+	}
+}
+
+// TestSimOverload is T13: the network carries half of what is sent for two seconds,
+// and then all. Receivers are never silent for long, waste little of what the
+// network carries, and are back at once.
+func TestSimOverload(t *testing.T) {
+	const seconds = 2
+	s := newSim(t, *simSeed, SourceConfig{Rate: 12e6, WindowAge: 300 * ms}, 3, ReceiverConfig{})
+	s.shared.queue = 20 * ms
+	s.shared.slow = func(at time.Duration) float64 {
+		if at < seconds*time.Second {
+			return 2.8e6
+		}
+		return 100e6
+	}
+	s.late = seconds * time.Second
+	s.run(20_000*(seconds+2), 256, 50*time.Microsecond, time.Minute)
+	capacity := 2.8e6 * seconds / (256 + DataHeaderSize)
+	for node, r := range s.receivers {
+		goodput := float64(r.inTime) / capacity
+		t.Logf("receiver %d: goodput %.2f, silent %v, %d gaps of %d, none over 10 ms late after %v", node, goodput, r.silent, len(r.gaps), r.lost, r.lastLate)
+		if r.silent > 200*ms || goodput < 0.7 || r.lastLate > (seconds+1)*time.Second {
+			t.Errorf("receiver %d: goodput %.2f, silent for %v", node, goodput, r.silent)
 		}
 	}
 }
