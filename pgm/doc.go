@@ -37,9 +37,17 @@
 // behind the offset of the first message that begins in it ([ConsumeTSDU]);
 // package zmtp has the framing.
 //
+// # State machines
+//
+// A [Source] takes payloads and NAKs and says what to send next; a [Receiver], one
+// for each source it hears, takes packets and says what arrived, in order, what is
+// lost, and what to ask for. Both say when they want to be called again. Neither
+// has a socket: the owner moves the packets.
+//
 // # Limitations
 //
-//   - This is the codec. There are no windows, timers or sockets here yet.
+//   - pgm:// and epgm:// endpoints are not there yet: nothing in this module moves
+//     the packets.
 //   - POLL, POLR and ACK are parsed and not written.
 //   - Forward error correction: its options and bits are parsed and written, and
 //     nothing is encoded or repaired.
