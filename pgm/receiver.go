@@ -353,10 +353,13 @@ func (r *Receiver) jumpTo(target SQN, reason GapReason) {
 // trailing edge of the window moves beyond the sequence number, data recovery for
 // that sequence number terminates."
 //
+// The caller has bounded how far ahead of the window the packet is, and a trail
+// beyond that is one so far behind that its distance overflows.
+//
 // https://www.rfc-editor.org/rfc/rfc3208#section-6.3
 func (r *Receiver) advanceTrail(at time.Duration, trail SQN) {
 	w := r.rxw
-	if !r.trail.Before(trail) || trail.Sub(w.lead) > w.limit {
+	if !r.trail.Before(trail) || trail.Sub(w.lead) > w.limit+1 {
 		return
 	}
 	r.trail = trail

@@ -385,10 +385,15 @@ func TestReceiverJoin(t *testing.T) {
 	k.spm(499, 500, join(490))
 	k.sleep(time.Millisecond)
 	k.want("NAK [499 500] to 10.0.0.1")
-	k = newTalk(t, ReceiverConfig{})
-	k.spm(480, 500, join(490))
-	k.sleep(time.Second)
-	k.want()
+	for _, cfg := range []ReceiverConfig{{}, {Join: true, WindowPackets: 16}} { // 20 are more than 16
+		k = newTalk(t, cfg)
+		k.spm(480, 500, join(481))
+		k.sleep(time.Second)
+		k.want()
+		if k.r.rxw.next != 501 {
+			t.Errorf("next %d", k.r.rxw.next)
+		}
+	}
 }
 
 // TestReceiverBeforeSPM: a loss before the first SPM is asked for too.
@@ -427,6 +432,56 @@ func TestReceiverSingleNAKs(t *testing.T) {
 	k.odata(100, 103)
 	k.sleep(9 * time.Millisecond)
 	k.want("data 100", "NAK [101] to 10.0.0.1", "NAK [102] to 10.0.0.1")
+
+	// "it SHOULD transmit the NAKs in order from oldest to most recent."
+	k = newTalk(t, ReceiverConfig{})
+	k.spm(0, 99, nil)
+	k.odata(100, 131)
+	k.sleep(9 * time.Millisecond)
+	for i := range 30 {
+		if want := fmt.Sprintf("NAK [%d] to 10.0.0.1", 101+i); k.said[1+i] != want {
+			t.Fatalf("%s, want %s", k.said[1+i], want)
+		}
+	}
+}
+
+// TestReceiverOneNAK: a NAK takes along what would be asked for a moment later.
+func TestReceiverOneNAK(t *testing.T) {
+	k := newTalk(t, ReceiverConfig{})
+	k.spm(0, 99, ours())
+	k.odata(100, 102)
+	k.sleep(40 * time.Microsecond)
+	k.odata(104)
+	k.sleep(20 * time.Microsecond)
+	k.odata(106)
+	k.sleep(600 * time.Microsecond)
+	k.want("data 100", "NAK [101 103] to 10.0.0.1", "NAK [105] to 10.0.0.1")
+}
+
+// TestReceiverBadTrails: what precedes its own trail belongs to no window, and a
+// trail half the space away moves nothing.
+func TestReceiverBadTrails(t *testing.T) {
+	k := newTalk(t, ReceiverConfig{})
+	k.spm(1101, 1100, ours())
+	k.data(TypeODATA, 1101, 1102, nil)
+	k.spm(1200, 1100, ours())
+	k.data(TypeODATA, 200, 0x80000000+201, nil)
+	k.want()
+	if w := k.r.rxw; w.next != 1101 || w.lead != 1100 || k.r.trail != 1101 {
+		t.Errorf("next %d, lead %d, trail %d", w.next, w.lead, k.r.trail)
+	}
+}
+
+// TestReceiverGapReasons: a gap event has one reason.
+func TestReceiverGapReasons(t *testing.T) {
+	k := newTalk(t, ReceiverConfig{})
+	k.spm(0, 99, ours())
+	k.odata(100, 105)
+	for sqn, reason := range []GapReason{GapRetries, GapRetries, GapTrail, GapBudget} {
+		k.r.rxw.lose(SQN(101+sqn), reason)
+	}
+	k.listen()
+	k.want("data 100", "gap 101-102: no repair came", "gap 103-103: beyond the source's window", "gap 104-104: latency budget", "data 105")
 }
 
 func TestReceiverLongList(t *testing.T) {
@@ -499,6 +554,8 @@ func TestReceiverJumps(t *testing.T) {
 	k.want("gap 101-101: resynchronized", "data 102", "data 103", "gap 104-50002: resynchronized", "data 50003")
 	k.odata(50_004, 50_006)
 	k.want("data 50004")
+	k.odata(4, 5, 6, 50_006) // three, and those that follow are four
+	k.want()
 	k.odata(7, 8, 9, 10)
 	k.want("gap 50005-50005: resynchronized", "data 50006", "gap 50007-9: resynchronized", "data 10")
 	k.odata(11)
@@ -510,7 +567,7 @@ func TestReceiverJumps(t *testing.T) {
 	k.odata(70_004)
 	k.want("data 70004")
 	// SPMs that the source sends while nothing is missing do the same.
-	if s := k.r.Stats(); s.OutOfWindow != 13 || s.Gaps != 5 {
+	if s := k.r.Stats(); s.OutOfWindow != 16 || s.Gaps != 5 {
 		t.Errorf("%+v", s)
 	}
 }
@@ -603,5 +660,51 @@ func TestReceiverForgedSPM(t *testing.T) {
 	}
 	if k.r.rxw.lead != 105 {
 		t.Errorf("lead %d", k.r.rxw.lead)
+	}
+}
+
+// TestReceiverRTT: only the answer to our own first NAK tells the round trip.
+func TestReceiverRTT(t *testing.T) {
+	k := newTalk(t, ReceiverConfig{})
+	k.spm(0, 99, ours())
+	k.odata(100, 102)
+	k.sleep(600 * time.Microsecond)
+	k.nak(TypeNAK, 101)
+	k.sleep(100 * time.Microsecond)
+	k.nak(TypeNCF, 101)
+	k.want("data 100", "NAK [101] to 10.0.0.1")
+	if k.r.backOff.rtt.known {
+		t.Errorf("RTT %v", k.r.backOff.rtt.mean)
+	}
+	if s := k.r.Stats(); s.OthersNAKs != 1 || s.NCFs != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestRepairTrack(t *testing.T) {
+	var r repairTrack
+	r.note(10*ms, 100)
+	for _, test := range []struct {
+		at    time.Duration
+		sqn   SQN
+		since time.Duration
+		want  bool
+	}{
+		{10 * ms, 101, 5 * ms, true},
+		{11 * ms, 101, 5 * ms, false}, // nothing for 1 ms
+		{10 * ms, 99, 5 * ms, false},  // its turn is over
+		{10 * ms, 99, 11 * ms, false}, // what comes is behind it
+	} {
+		if got := r.coming(test.at, test.sqn, test.since, ms); got != test.want {
+			t.Errorf("%d at %v, since %v: %v", test.sqn, test.at, test.since, got)
+		}
+	}
+	r.note(10*ms, 50) // a gap before was asked for again
+	if r.coming(10*ms, 99, 5*ms, ms) || !r.coming(10*ms, 99, 11*ms, ms) {
+		t.Error("what was passed over is not asked for, or what was not is")
+	}
+	r.note(time.Second, 60)
+	if r.high != 60 {
+		t.Errorf("high %d of long ago", r.high)
 	}
 }
