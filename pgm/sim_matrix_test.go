@@ -139,6 +139,16 @@ var cells = []cell{
 				}
 			}
 		}},
+	{name: "crybaby", source: SourceConfig{Rate: 8e6}, set: func(s *sim) { s.receivers[1].down.loss = 0.3 },
+		check: func(t *testing.T, s *sim) { // a rate with room for all data and a quarter of repairs
+			for _, node := range []int{0, 2} {
+				for _, d := range s.receivers[node].latency {
+					if d > ms {
+						t.Fatalf("receiver %d, which loses nothing, waited %v", node, d)
+					}
+				}
+			}
+		}},
 	{name: "receiver paused", set: func(s *sim) { s.receivers[0].down.drop = between(100*ms, 250*ms) }},
 	{name: "joins late", set: func(s *sim) { each(iid(0.01))(s); s.receivers[0].down.drop = between(0, 150*ms) }, p99: 10 * ms,
 		check: func(t *testing.T, s *sim) {

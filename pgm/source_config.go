@@ -53,7 +53,8 @@ type SourceConfig struct {
 	WindowAge time.Duration
 
 	// QueuePackets is how many packets may wait for Rate before Reserve refuses.
-	// Zero: 64.
+	// Zero: 64. At most half of WindowPackets, and half of WindowOctets in packets
+	// of MaxTPDU.
 	QueuePackets int
 
 	// Ambient is the interval of ambient SPMs. Zero: 30 s.
@@ -133,7 +134,9 @@ func (c SourceConfig) filled() SourceConfig {
 	assert(c.MaxTPDU > maxNAKSize && c.MaxTPDU <= 0xffff, "SourceConfig: MaxTPDU out of range")
 	assert(c.RepairShare > 0 && c.RepairShare <= 1, "SourceConfig: RepairShare out of range")
 	assert(c.WindowOctets >= minWindowTPDUs*c.MaxTPDU && c.WindowOctets <= 1<<31-1, "SourceConfig: WindowOctets out of range")
-	assert(c.QueuePackets > 0 && c.QueuePackets < c.WindowPackets && c.WindowPackets <= maxWindowPackets, "SourceConfig: WindowPackets or QueuePackets out of range")
+	assert(c.QueuePackets > 0 && c.WindowPackets <= maxWindowPackets, "SourceConfig: WindowPackets or QueuePackets out of range")
+	// So that what Next returned is not overwritten while it is on its way.
+	assert(2*c.QueuePackets <= c.WindowPackets && 2*c.QueuePackets*c.MaxTPDU <= c.WindowOctets, "SourceConfig: QueuePackets is more than half the window")
 	assert(c.Ambient > 0 && c.RTT > 0 && c.Receivers >= 0 && c.JoinPackets >= 0, "SourceConfig: Ambient, RTT or Receivers out of range")
 	for _, d := range c.Heartbeats {
 		assert(d > 0, "SourceConfig: Heartbeats out of range")
