@@ -72,7 +72,7 @@ func (s *pathState) asked(at time.Duration, b *backOff) {
 
 // Output returns the next packet to send now, where to, and for ToSource the
 // address, and nil if there is none before Deadline. It lies in buf, which is the
-// caller's, of 328 octets at least. Next is to be called after it.
+// caller's, of 316 octets at least. Next is to be called after it.
 func (r *Receiver) Output(now time.Time, buf []byte) ([]byte, Destination, netip.Addr) {
 	at := now.Sub(r.epoch)
 	if r.phase != phaseJoined {

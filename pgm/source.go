@@ -62,7 +62,7 @@ func NewSource(cfg SourceConfig, now time.Time) *Source {
 	s := &Source{cfg: c, epoch: now}
 	s.txw = newTXW(c.First, c.WindowOctets, c.WindowPackets, c.MaxTPDU, c.WindowAge)
 	s.total = newRate(c.Rate, c.MaxTPDU, 0)
-	s.repair = newRate(int64(float64(c.Rate)*c.RepairShare), c.MaxTPDU, 0)
+	s.repair = newRate(min(c.Rate, int64(float64(c.Rate)*c.RepairShare)+1), c.MaxTPDU, 0)
 	s.spm.start(&s.cfg)
 	s.tuner.start(c.Receivers)
 	return s
