@@ -150,7 +150,8 @@ var cells = []cell{
 			}
 		}},
 	{name: "receiver paused", set: func(s *sim) { s.receivers[0].down.drop = between(100*ms, 250*ms) }},
-	{name: "joins late", set: func(s *sim) { each(iid(0.01))(s); s.receivers[0].down.drop = between(0, 150*ms) }, p99: 10 * ms,
+	{name: "joins late", set: func(s *sim) { each(iid(0.01))(s); s.receivers[0].down.drop = between(0, 150*ms) }, p99: 30 * ms, // what is lost first waits for the SPM that is asked for
+
 		check: func(t *testing.T, s *sim) {
 			if s.receivers[0].first == s.source.cfg.First {
 				t.Error("joined at the start")
