@@ -49,8 +49,11 @@
 //   - pgm:// and epgm:// endpoints are not there yet: nothing in this module moves
 //     the packets.
 //   - POLL, POLR and ACK are parsed and not written.
-//   - Forward error correction: its options and bits are parsed and written, and
-//     nothing is encoded or repaired.
+//   - Forward error correction, fragments, redirection and congestion control:
+//     their options and bits are parsed and written, and nothing more.
+//   - The round trip time that a source tells its receivers is configured.
+//   - NAKs go to where an SPM says that the source is, and data inside the window
+//     is believed: PGM knows no authentication.
 //   - Reserved fields are written as zero and not looked at, except those of the
 //     type octet, which tell what is not PGM.
 //   - Options are written in one order of our own, so what was consumed is

@@ -250,8 +250,10 @@ func (s *Socket) notFound(op, endpoint string) error {
 }
 
 // Close ends the socket. Every call in progress returns ErrClosed. What is
-// queued is sent for at most Linger, and Close returns when that is done. It
-// may be called more than once and from many goroutines.
+// queued is sent for at most Linger, and Close returns when the kernel has all of
+// it. A descriptor is closed once its peer has read that and closed its own, after
+// 30 s at the latest, or with the engine. Close may be called more than once and
+// from many goroutines.
 func (s *Socket) Close() error {
 	s.mu.Lock()
 	if s.closed.Swap(true) {
