@@ -89,10 +89,10 @@ func (s *Socket) recvSpinning(ctx context.Context, c *session) (*Message, error)
 // back to sleep, and that would make each look cost two context switches.
 const goschedLooks = 16
 
-// A stream's receiver that has caught up, and is alone, looks on calmly: it lets calmPause loops
-// pass, about a microsecond, between two looks, and gives way after calmLooks. Each
-// look locks the kernel's socket, and whoever sends finds it locked. Of a reply,
-// the microsecond would be seen.
+// A stream's receiver that has caught up, and is alone, looks on calmly: it lets
+// calmPause loops pass, about a microsecond, between two looks, and gives way after
+// calmLooks. Each look locks the kernel's socket, and whoever sends finds it
+// locked. Of a reply, the microsecond would be seen.
 const (
 	calmPause = 2000
 	calmLooks = 8

@@ -16,8 +16,9 @@ const partLimit = 30 * time.Second
 // The kernel goes on sending what was written. But if anything comes from the
 // peer meanwhile, a PING say, and the descriptor is closed by then or is closed
 // with that unread, it resets the connection and drops what it had not sent yet.
-// "a host [...] SHOULD send a RST to show that data was lost."
-// https://www.rfc-editor.org/rfc/rfc1122#page-88
+// "If such a host issues a CLOSE call while received data is still pending in TCP,
+// or if new data is received after CLOSE is called, its TCP SHOULD send a RST to
+// show that data was lost." https://www.rfc-editor.org/rfc/rfc1122#page-88
 type parting struct {
 	r     *reactor.Reactor
 	fd    reactor.FD

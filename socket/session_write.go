@@ -55,8 +55,8 @@ func (c *session) flushFromCaller() {
 	}
 	again, err := c.writeNow(4)
 	c.noteFlushed(c.r.Now())
-	if err != nil {
-		c.unwritable(err)
+	if err != nil && !c.readsOn(err) {
+		c.lost(err)
 	}
 	c.wr.Unlock()
 	if again || c.tasks.until.Load() != nil { // a socket being closed waits to hear that all is written
@@ -343,28 +343,30 @@ func (c *session) sent(now time.Time) {
 		c.shipped(int(n))
 		c.writeByReactor(now)
 	}
-	if err != nil {
-		c.unwritable(err)
-	}
+	lost := err != nil && !c.readsOn(err)
 	c.wr.Unlock()
-	if err == nil {
+	switch {
+	case lost:
+		c.fail(now, err)
+	case err == nil:
 		c.afterFlush(now)
 	}
 }
 
-// unwritable takes note that err kept c from being written to. If the peer is
-// gone it may have sent much before that, so the connection of a socket that only
-// receives ends when all of it is read. libzmq does likewise with all sockets, but
-// where messages go both ways the peer is missed: it may be back, under the same
-// routing id, before a slow user has read the rest. Any goroutine, under wr.
-func (c *session) unwritable(err error) {
+// readsOn reports whether the connection goes on though err kept c from being
+// written to. If the peer is gone it may have sent much before that, so the
+// connection of a socket that only receives ends when all of it is read. libzmq does
+// likewise with all sockets, but where messages go both ways the peer is missed:
+// it may be back, under the same routing id, before a slow user has read the rest.
+// Any goroutine, under wr.
+func (c *session) readsOn(err error) bool {
 	t := c.host.typ
 	receives := t == TypePull || t == TypeSub || t == TypeXSub
-	if receives && (c.live || c.hungUp) && reactor.HungUp(err) {
-		c.live, c.hungUp = false, true
-		return
+	if !receives || !c.live && !c.hungUp || !reactor.HungUp(err) {
+		return false
 	}
-	c.lost(err)
+	c.live, c.hungUp = false, true
+	return true
 }
 
 // afterFlush lets a socket that was closed end once all is written. Reactor
@@ -429,8 +431,8 @@ func (s *Socket) sendBurst(c *session, octets int, err error) error {
 			n, werr := c.r.TryWrite(c.fd, bufs)
 			if werr == nil {
 				c.shipped(n)
-			} else if werr != reactor.ErrAgain {
-				c.unwritable(werr)
+			} else if werr != reactor.ErrAgain && !c.readsOn(werr) {
+				c.lost(werr)
 			}
 		}
 	}
