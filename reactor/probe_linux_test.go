@@ -168,6 +168,25 @@ func TestAskedBackend(t *testing.T) {
 	}
 }
 
+// Whoever asks for nothing gets epoll, and is told why.
+func TestDefaultBackend(t *testing.T) {
+	t.Setenv(backendVariable, "")
+	b, open, err := chooseBackend(&Config{})
+	if err != nil || b.Name != "epoll" || b.Reason != whyEpoll {
+		t.Fatalf("%+v, %v", b, err)
+	}
+	d, err := open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := d.(*epollDriver); !ok {
+		t.Errorf("got a %T", d)
+	}
+	if err := d.close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // The environment decides for a Group, and the Group says so.
 func TestBackendVariable(t *testing.T) {
 	t.Setenv(backendVariable, "epoll")
