@@ -133,7 +133,7 @@ func (r *Receiver) Heard() time.Time { return r.epoch.Add(r.heard) }
 // Ended reports whether the session is over: EventFIN or EventRST was returned.
 func (r *Receiver) Ended() bool { return r.phase == phaseEnded }
 
-// Handle takes in a packet of this session: its header, with the checksum
+// Handle takes in a packet of the receiver's source: its header, with the checksum
 // verified, and what follows it.
 func (r *Receiver) Handle(now time.Time, h *Header, body []byte) (err error) {
 	assert(!r.now.present && !r.jump, "Handle before Next had nothing more")

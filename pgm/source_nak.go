@@ -27,7 +27,7 @@ type ncfQueue struct {
 	ring        [ncfLimit]ncf
 }
 
-// Handle takes in a packet from a receiver of this session: its header, with the
+// Handle takes in a packet from one of the source's receivers: its header, with the
 // checksum verified, and what follows it.
 func (s *Source) Handle(now time.Time, h *Header, body []byte) error {
 	at := now.Sub(s.epoch)
