@@ -317,3 +317,19 @@ func TestInprocNames(t *testing.T) {
 		want(t, c.pull, c.text)
 	}
 }
+
+// TestBackends: each that has a name can be asked for by it.
+func TestBackends(t *testing.T) {
+	for asked, want := range map[string]string{"epoll": "epoll", "prefer-uring": "io_uring|epoll"} {
+		e := newEngine(t, &socket.EngineOptions{Backend: asked, Reactors: 1})
+		if got := e.Backend().Name; !strings.Contains(want, got) {
+			t.Errorf("%s is what came of %s", got, asked)
+		}
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := socket.NewEngine(&socket.EngineOptions{Backend: "kqueue"}); err == nil || !strings.Contains(err.Error(), `"kqueue"`) {
+		t.Errorf("a backend that does not exist: %v", err)
+	}
+}
