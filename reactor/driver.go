@@ -10,8 +10,11 @@ import "time"
 // more set and then once without. It never completes inside submit, so an owner
 // can submit without guarding against its own Handler running underneath it.
 //
-// Completions that arrive for one Op are in order. At most one OpRecv or
-// OpAccept, and one OpConnect or OpSend, are in flight for an FD.
+// Completions that arrive for one Op are in order. At most one OpRecv, OpAccept
+// or OpReadable, and one OpConnect, OpSend or OpWritable, are in flight for an FD.
+//
+// OpReadable and OpWritable look anew when they are submitted: what was there
+// before, and what came since their owner last looked, completes them.
 //
 // A driver is made on the goroutine that will run its reactor, so that it may
 // bind itself to the thread (see pinned).
@@ -71,6 +74,10 @@ type driver interface {
 	backlogged(fd FD) bool // the other end is there and does not read
 	shutdown(fd FD) error  // no more sending: the peer reads to the end of the stream
 	closeFD(fd FD)         // none of its Ops may be in flight
+
+	datagram(opts *DatagramOpts) (FD, DatagramInfo, error)
+	readDatagrams(fd FD, d *DatagramReader) (int, error)
+	writeDatagrams(fd FD, d *DatagramWriter) error
 
 	// close gives everything back. No Op may be in flight. Reactor thread only.
 	close() error

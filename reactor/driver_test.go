@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -37,11 +38,14 @@ var simWorlds = []world{
 	{"sim-running", func() *Config { return &Config{Network: NewNetwork(3, Faults{}), Run: true} }},
 }
 
-// suite is the tests. Each gets a rig of its own.
-var suite = []struct {
+// A suiteTest gets a rig of its own.
+type suiteTest struct {
 	name string
 	test func(t *testing.T, h *rig)
-}{
+}
+
+// suite is the tests, to which ready_test.go adds some.
+var suite = []suiteTest{
 	{"echo", testEcho},
 	{"recv into a buffer", testRecvInto},
 	{"big transfer in small pieces", testBigTransfer},
@@ -84,7 +88,7 @@ var suite = []struct {
 func runSuite(t *testing.T, worlds []world) {
 	for _, w := range worlds {
 		for _, transport := range []Transport{TCP, Unix} {
-			for _, s := range suite {
+			for _, s := range slices.Concat(suite, readiness) {
 				name := map[Transport]string{TCP: "tcp", Unix: "unix"}[transport]
 				t.Run(w.name+"/"+name+"/"+s.name, func(t *testing.T) {
 					s.test(t, newRig(t, w.config(), transport))

@@ -126,6 +126,14 @@ func (d *epollDriver) submit(op *Op) {
 		assert(s.out == nil)
 		s.out = op
 		d.connect(s, op)
+	case OpReadable:
+		assert(s.in == nil)
+		s.in = op
+		d.awaitInput(s, op)
+	case OpWritable:
+		assert(s.out == nil)
+		s.out = op
+		d.renew(s, op, unix.EPOLLOUT)
 	default:
 		assert(false)
 	}
@@ -262,18 +270,30 @@ func (s *fdState) connecting() bool { return s.out != nil && s.out.Kind == OpCon
 
 // input does what s.in asks for, and reports whether it then need not wait.
 func (d *epollDriver) input(s *fdState) bool {
-	if s.in.Kind == OpAccept {
-		return d.accept(s, s.in)
+	switch op := s.in; op.Kind {
+	case OpAccept:
+		return d.accept(s, op)
+	case OpReadable:
+		s.in = nil
+		d.finish(op, 0)
+		return true
+	default:
+		return d.recv(s, op)
 	}
-	return d.recv(s, s.in)
 }
 
 // output does what s.out asks for, and reports whether it then need not wait.
 func (d *epollDriver) output(s *fdState) bool {
-	if s.out.Kind == OpConnect {
-		return d.connected(s, s.out)
+	switch op := s.out; op.Kind {
+	case OpConnect:
+		return d.connected(s, op)
+	case OpWritable:
+		s.out = nil
+		d.finish(op, 0)
+		return true
+	default:
+		return d.send(s, op)
 	}
-	return d.send(s, s.out)
 }
 
 func (d *epollDriver) recv(s *fdState, op *Op) bool {
@@ -368,21 +388,6 @@ func (d *epollDriver) connected(s *fdState, op *Op) bool {
 	s.out = nil
 	d.finish(op, resultOf(err))
 	return true
-}
-
-// resultOf is what an Op completes with for an error that a system call, or
-// what prepares one, returned.
-func resultOf(err error) int32 {
-	switch e := err.(type) {
-	case nil:
-		return 0
-	case syscall.Errno:
-		return errnoResult(e)
-	case *os.SyscallError:
-		return resultOf(e.Err)
-	default:
-		return errnoResult(unix.EINVAL)
-	}
 }
 
 // acceptBatch is how many connections one listener hands out per turn, so that

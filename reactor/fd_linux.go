@@ -3,6 +3,7 @@ package reactor
 import (
 	"io"
 	"math"
+	"os"
 	"runtime"
 	"sync/atomic"
 	"syscall"
@@ -151,6 +152,21 @@ func acceptNow(fd FD) (FD, syscall.Errno) {
 		default:
 			return NoFD, errno
 		}
+	}
+}
+
+// resultOf is what an Op completes with for an error that a system call, or
+// what prepares one, returned.
+func resultOf(err error) int32 {
+	switch e := err.(type) {
+	case nil:
+		return 0
+	case syscall.Errno:
+		return errnoResult(e)
+	case *os.SyscallError:
+		return resultOf(e.Err)
+	default:
+		return errnoResult(unix.EINVAL)
 	}
 }
 

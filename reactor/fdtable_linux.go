@@ -22,7 +22,7 @@ const (
 //
 // Invariant, as long as era == closes: readable, or the kernel will report an
 // edge for what is there and what arrives, or interest lacks EPOLLIN. Writing
-// needs nothing of the kind, because it is always tried first.
+// needs nothing of the kind, because it is always tried first, or interest renewed.
 type fdState struct {
 	closes atomic.Uint32 // how often a descriptor of this number was closed
 	era    uint32        // closes when the rest began to be about this descriptor
@@ -31,8 +31,8 @@ type fdState struct {
 	readable bool   // an edge came, and what it announced was not all read
 	ended    bool   // reading will end: a short read does not mean that nothing is left
 
-	in  *Op // OpRecv or OpAccept in flight
-	out *Op // OpConnect or OpSend in flight
+	in  *Op // OpRecv, OpAccept or OpReadable in flight
+	out *Op // OpConnect, OpSend or OpWritable in flight
 }
 
 // at returns fd's entry, made new if fd's number had another descriptor before;

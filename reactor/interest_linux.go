@@ -24,6 +24,25 @@ func (d *epollDriver) ignore(fd FD, s *fdState, events uint32) {
 	s.interest = want
 }
 
+// awaitInput has s.in, an OpReadable, complete when there is something to read.
+// An edge that came already may or may not have been read out since, by means
+// that the driver does not see.
+func (d *epollDriver) awaitInput(s *fdState, op *Op) {
+	if !s.readable {
+		d.watch(s, op, unix.EPOLLIN)
+		return
+	}
+	s.readable = false
+	d.renew(s, op, unix.EPOLLIN)
+}
+
+// renew is watch for an op that was not tried: the kernel looks anew, and
+// reports what it finds even if it did so before.
+func (d *epollDriver) renew(s *fdState, op *Op, events uint32) {
+	s.interest &^= events // never all of it: EPOLLET stays, as OpAccepts leave nothing behind
+	d.watch(s, op, events)
+}
+
 func (d *epollDriver) control(command int, fd FD, events, era uint32) syscall.Errno {
 	e := unix.EpollEvent{Events: events, Fd: int32(fd), Pad: int32(era)}
 	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(d.epoll), uintptr(command), uintptr(fd),

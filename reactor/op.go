@@ -22,6 +22,11 @@ const (
 	OpConnect        // connect FD to Addr
 	OpRecv           // read once, as soon as there is something to read
 	OpSend           // write Bufs once, as soon as there is room
+
+	// Readiness alone, for who reads and writes by other means: they complete
+	// once, with 0. Not for listeners.
+	OpReadable // there is something to read: octets, datagrams, the end or an error
+	OpWritable // there is room to write, or an error
 )
 
 // MaxGather is how many slices one OpSend or TryWrite takes.
@@ -53,7 +58,7 @@ type Op struct {
 
 	// Result is set on completion: octets read (0 is the end of the stream) or
 	// written (possibly fewer than given), for OpAccept the new FD, for
-	// OpConnect 0; or a negative errno, of which -ECANCELED and -ENOBUFS (no
+	// OpConnect, OpReadable and OpWritable 0; or a negative errno, of which -ECANCELED and -ENOBUFS (no
 	// buffer or no slot was free: submit again) are the reactor's own.
 	// A Buf that the driver chose is the owner's, with one reference, if and
 	// only if Result is positive; else Buf is nil as it was.
@@ -65,6 +70,9 @@ type Op struct {
 
 	token token
 }
+
+// waitsForInput reports whether op is why a reactor would rather not sleep.
+func (op *Op) waitsForInput() bool { return op.Kind == OpRecv || op.Kind == OpReadable }
 
 // A Handler is told when its operations complete. It runs on the reactor's
 // thread; what it submits goes out with the current batch.

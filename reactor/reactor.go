@@ -36,7 +36,7 @@ type Reactor struct {
 	idle    spinner
 	tally   tally
 	yielded bool  // Yield was called this turn
-	waiting int   // OpRecvs in flight
+	waiting int   // OpRecvs and OpReadables in flight
 	polling bool  // one of the group's pollers
 	closed  bool  // nothing may be submitted any more
 	pinned  bool  // the goroutine is locked to its thread
@@ -71,7 +71,7 @@ func (r *Reactor) ring() {
 func (r *Reactor) Submit(op *Op) {
 	assert(op.Owner != nil && !r.driver.ops().holds(op))
 	r.tally.submits++
-	if op.Kind == OpRecv {
+	if op.waitsForInput() {
 		r.waiting++
 	}
 	if r.closed {
@@ -330,7 +330,7 @@ func (r *Reactor) deliver(now time.Time, done []completion) {
 		c := done[i]
 		done[i] = completion{} // the slice is reused: keep nothing alive by it
 		c.op.Result, c.op.More = c.result, c.more
-		if c.op.Kind == OpRecv {
+		if c.op.waitsForInput() {
 			r.waiting--
 		}
 		c.op.Owner.Complete(now, c.op)

@@ -1,6 +1,8 @@
 package reactor
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"net/netip"
 	"slices"
@@ -73,10 +75,10 @@ func (d *simDriver) submit(op *Op) {
 	}
 	s := n.socket(op.FD)
 	switch op.Kind {
-	case OpRecv, OpAccept:
+	case OpRecv, OpAccept, OpReadable:
 		assert(s.in == nil && (op.Buf != nil || op.Off == 0))
 		s.in, s.inAfter = op, n.delayed()
-	case OpSend:
+	case OpSend, OpWritable:
 		assert(s.out == nil && len(op.Bufs) <= MaxGather)
 		s.out, s.outAfter = op, n.delayed()
 	case OpConnect:
@@ -196,8 +198,8 @@ func (n *Network) readyAt(s *simSocket, op *Op, now time.Time) time.Time {
 			return time.Time{}
 		}
 		return latest(s.outAfter, now)
-	case op.Kind == OpSend:
-		if n.room(s) <= 0 && gathered(op.Bufs) > 0 {
+	case op.Kind == OpSend, op.Kind == OpWritable:
+		if n.room(s) <= 0 && (op.Kind == OpWritable || gathered(op.Bufs) > 0) {
 			return time.Time{}
 		}
 		return latest(s.outAfter, now)
@@ -235,6 +237,7 @@ func (d *simDriver) perform(s *simSocket, op *Op) {
 		result = resultFrom(count, errno)
 	case OpRecv:
 		result = n.recv(s, op)
+	case OpReadable, OpWritable: // that its time has come is all
 	}
 	if result == -int32(syscall.EAGAIN) {
 		return
@@ -440,6 +443,15 @@ func (d *simDriver) shutdown(fd FD) error {
 	n.changed(nil)
 	return nil
 }
+
+// errNoDatagrams is the answer to who wants some of a Network.
+var errNoDatagrams = fmt.Errorf("reactor: datagrams on a simulated network: %w", errors.ErrUnsupported)
+
+func (d *simDriver) datagram(*DatagramOpts) (FD, DatagramInfo, error) {
+	return NoFD, DatagramInfo{}, errNoDatagrams
+}
+func (d *simDriver) readDatagrams(FD, *DatagramReader) (int, error) { return 0, errNoDatagrams }
+func (d *simDriver) writeDatagrams(FD, *DatagramWriter) error       { return errNoDatagrams }
 
 func (d *simDriver) closeFD(fd FD) {
 	n := d.network

@@ -202,7 +202,7 @@ func (d *uringDriver) quiet(sqe *uring.SQEntry) {
 
 // stage fills an SQE for op, or for the poll that must come before it.
 func (d *uringDriver) stage(op *Op) {
-	if op.Kind == OpRecv && op.Buf == nil && d.bufs == nil {
+	if op.Kind == OpReadable || op.Kind == OpWritable || op.Kind == OpRecv && op.Buf == nil && d.bufs == nil {
 		d.stagePoll(op)
 		return
 	}
@@ -248,11 +248,11 @@ func (d *uringDriver) stageConnect(sqe *uring.SQEntry, side *sidecar, op *Op) {
 	fillConnect(sqe, side, op.FD, address, op.token)
 }
 
-// stagePoll waits until op can go on.
+// stagePoll waits until op can go on, which is all that some ask for.
 func (d *uringDriver) stagePoll(op *Op) {
 	d.state(op).stage = stagePoll
 	events := uint32(unix.POLLOUT)
-	if op.Kind == OpRecv || op.Kind == OpAccept {
+	if op.Kind == OpRecv || op.Kind == OpAccept || op.Kind == OpReadable {
 		events = unix.POLLIN
 	}
 	sqe, _ := d.nextSQE()

@@ -108,6 +108,8 @@ func (d *uringDriver) polled(op *Op, result int32, done []completion) []completi
 	switch {
 	case result < 0:
 		return d.finish(op, result, done)
+	case op.Kind == OpReadable || op.Kind == OpWritable:
+		return d.finish(op, 0, done)
 	case op.Kind == OpConnect:
 		value, err := unix.GetsockoptInt(int(op.FD), unix.SOL_SOCKET, unix.SO_ERROR)
 		if err != nil {
