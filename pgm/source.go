@@ -154,8 +154,8 @@ func (s *Source) Finished() bool {
 //
 // ODATA lies in the window, and stays as it is until half a window more has been
 // committed. Packets that follow one another lie one behind the other there, but
-// where the ring begins anew, so that many can leave in one system call (GSO).
-// Everything else lies in buf.
+// where the ring begins anew, so that many can leave in one system call (GSO): the
+// capacity of each reaches over those that follow. Everything else lies in buf.
 //
 // "a source MUST strictly prioritize sending of pending NCFs first, pending SPMs
 // second, and only send ODATA or RDATA when no NCFs or SPMs are pending."

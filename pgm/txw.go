@@ -76,11 +76,11 @@ func (w *txw) has(sqn SQN) bool { return sqn-w.trail < w.next-w.trail }
 // unsent returns how many packets wait for their first time.
 func (w *txw) unsent() int { return int(w.lead + 1 - w.next) }
 
-// octets returns the packet sqn.
+// octets returns the packet sqn. Its capacity reaches to the end of the ring, so
+// that it can be seen whether the next lies behind it.
 func (w *txw) octets(sqn SQN) []byte {
 	p := w.at(sqn)
-	end := int(p.offset) + int(p.size)
-	return w.ring[p.offset:end:end]
+	return w.ring[p.offset:][:p.size]
 }
 
 // reserve returns room for one packet behind the last, and nil if that takes

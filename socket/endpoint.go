@@ -15,7 +15,12 @@ const (
 	transportTCP transport = iota + 1
 	transportIPC
 	transportInproc
+	transportPGM  // PGM in IP
+	transportEPGM // PGM in UDP
 )
+
+// multicast reports whether t is PGM, in IP or in UDP.
+func (t transport) multicast() bool { return t == transportPGM || t == transportEPGM }
 
 // An endpoint is an address string taken apart. It is not resolved: names stay
 // names.
@@ -27,6 +32,15 @@ type endpoint struct {
 	source    string // tcp connect: address or interface to connect from, or empty
 	srcPort   uint16
 	path      string // ipc: path, @name, or * for any; inproc: name
+	lines     []line // pgm, epgm: one, or two that carry the same
+}
+
+// A line is a group of an endpoint of multicast.
+type line struct {
+	nic     string       // name or address of the interface; empty for the system's choice
+	group   netip.Addr   // multicast
+	sources []netip.Addr // to hear no others; none for any
+	port    uint16       // not 0
 }
 
 // maxInprocName bounds what a name may cost.
@@ -56,8 +70,13 @@ func parseEndpoint(text string, bind bool) (endpoint, error) {
 			return endpoint{}, fmt.Errorf("name has %d octets, want 1 to %d", len(rest), maxInprocName)
 		}
 		return e, nil
+	case "pgm", "epgm":
+		if e.transport = transportPGM; scheme == "epgm" {
+			e.transport = transportEPGM
+		}
+		return e.parseMulticast(rest)
 	}
-	return endpoint{}, fmt.Errorf("unknown transport %q: want tcp, ipc or inproc", scheme)
+	return endpoint{}, fmt.Errorf("unknown transport %q: want tcp, ipc, inproc, pgm or epgm", scheme)
 }
 
 func (e endpoint) parseTCP(rest string, bind bool) (endpoint, error) {
@@ -164,3 +183,61 @@ func (e endpoint) parseIPC(rest string, bind bool) (endpoint, error) {
 const maxIPCPath = 107
 
 var errPathTooLong = errors.New("too long for a unix socket")
+
+// maxLines is how many groups may carry the same: an A and a B feed.
+const maxLines = 2
+
+func (e endpoint) parseMulticast(rest string) (endpoint, error) {
+	for text := range strings.SplitSeq(rest, "|") {
+		l, err := parseLine(text)
+		if err != nil {
+			return e, err
+		}
+		if len(e.lines) > 0 && e.lines[0].group.Is4() != l.group.Is4() {
+			return e, fmt.Errorf("groups %v and %v: want both of IPv4 or both of IPv6", e.lines[0].group, l.group)
+		}
+		if e.lines = append(e.lines, l); len(e.lines) > maxLines {
+			return e, fmt.Errorf("more than %d groups", maxLines)
+		}
+	}
+	return e, nil
+}
+
+// parseLine takes one group apart:
+//
+//	[interface;][source,...@]group:port
+func parseLine(text string) (l line, err error) {
+	if nic, after, ok := strings.Cut(text, ";"); ok {
+		l.nic, text = strings.Trim(nic, "[]"), after
+	}
+	if strings.Contains(text, ";") {
+		return l, errors.New("more than one semicolon: one group both ways is what is supported")
+	}
+	sources, target, some := strings.Cut(text, "@")
+	if !some {
+		sources, target = "", text
+	}
+	host, port, err := splitHostPort(target)
+	if err != nil {
+		return l, err
+	}
+	if l.group, err = netip.ParseAddr(host); err != nil || !l.group.IsMulticast() || l.group.Zone() != "" {
+		return l, fmt.Errorf("%q is no multicast group: want 224.0.0.0 to 239.255.255.255, or ff00::/8 in brackets", host)
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 {
+		return l, fmt.Errorf("port %q: want a number from 1 to 65535", port)
+	}
+	l.port = uint16(n)
+	if !some {
+		return l, nil
+	}
+	for text := range strings.SplitSeq(sources, ",") {
+		addr, err := netip.ParseAddr(strings.Trim(text, "[]"))
+		if err != nil || addr.IsMulticast() || addr.Is4() != l.group.Is4() {
+			return l, fmt.Errorf("%q is no source for that group: want a unicast address of the same family", text)
+		}
+		l.sources = append(l.sources, addr)
+	}
+	return l, nil
+}

@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -38,10 +39,19 @@ func FuzzEndpoint(f *testing.F) {
 			if e.path == "" || len(e.path) > maxInprocName {
 				t.Fatalf("%q: %+v", text, e)
 			}
+		case transportPGM, transportEPGM:
+			if len(e.lines) == 0 || len(e.lines) > maxLines {
+				t.Fatalf("%q: %+v", text, e)
+			}
+			for _, l := range e.lines {
+				if !l.group.IsMulticast() || l.port == 0 {
+					t.Fatalf("%q: %+v", text, e)
+				}
+			}
 		default:
 			t.Fatalf("%q: no transport", text)
 		}
-		if again, err := parseEndpoint(e.text, bind); err != nil || again != e {
+		if again, err := parseEndpoint(e.text, bind); err != nil || !reflect.DeepEqual(again, e) {
 			t.Fatalf("%q: %+v, and again %+v, error %v", text, e, again, err)
 		}
 	})

@@ -37,6 +37,7 @@ func (s *Socket) report(what string, err error, endpoint string) {
 //	tcp://*:5555  tcp://127.0.0.1:*  tcp://[::]:5555  tcp://eth0:5555
 //	ipc:///run/feed.sock  ipc://@name  ipc://*
 //	inproc://name
+//	epgm://eth0;239.192.1.1:5555 and so on: see Multicast in the package's comment
 func (s *Socket) Bind(endpoint string) (string, error) {
 	resolved, err := s.bind(endpoint)
 	if err != nil {
@@ -52,6 +53,9 @@ func (s *Socket) bind(text string) (string, error) {
 	}
 	if s.closed.Load() {
 		return "", ErrClosed
+	}
+	if e.transport.multicast() {
+		return text, s.openMulticast(e)
 	}
 	if e.transport == transportInproc {
 		if err := s.bindInproc(e.path); err != nil {
@@ -91,6 +95,7 @@ func (s *Socket) bind(text string) (string, error) {
 //	tcp://host:5555  tcp://[::1]:5555  tcp://eth1;host:5555  tcp://10.0.0.1:0;host:5555
 //	ipc:///run/feed.sock  ipc://@name
 //	inproc://name
+//	epgm://eth0;239.192.1.1:5555 and so on: see Multicast in the package's comment
 //
 // On REQ, DEALER, PUB and SUB sockets a second Connect to the same endpoint
 // does nothing, as with libzmq; on others it makes a second connection.
@@ -132,9 +137,13 @@ func (s *Socket) connect(endpoint string, given []byte) error {
 	if err == nil && s.closed.Load() {
 		err = ErrClosed
 	}
-	if err == nil && e.transport == transportInproc {
+	switch {
+	case err != nil:
+	case e.transport.multicast():
+		err = s.openMulticast(e)
+	case e.transport == transportInproc:
 		err = s.connectInproc(e.path, given)
-	} else if err == nil {
+	default:
 		err = s.dialEndpoint(e, given)
 	}
 	if err != nil {
@@ -177,6 +186,9 @@ func (s *Socket) dialEndpoint(e endpoint, given []byte) error {
 // Unbind takes back a Bind of the endpoint that Bind returned. Connections
 // that came by it end, once what is queued for them is sent, within Linger.
 func (s *Socket) Unbind(endpoint string) error {
+	if s.closeMulticast(endpoint) {
+		return nil
+	}
 	s.mu.Lock()
 	l, linger := s.listeners[endpoint], s.opts.Linger
 	delete(s.listeners, endpoint)
@@ -196,6 +208,9 @@ func (s *Socket) Unbind(endpoint string) error {
 
 // Disconnect takes back a Connect. What is queued is sent first, within Linger.
 func (s *Socket) Disconnect(endpoint string) error {
+	if s.closeMulticast(endpoint) {
+		return nil
+	}
 	s.mu.Lock()
 	if ds := s.dialers[endpoint]; len(ds) > 0 {
 		d := ds[len(ds)-1]
@@ -270,6 +285,7 @@ func (s *Socket) Close() error {
 	linger := s.opts.Linger
 	listeners, dialers, local := s.listeners, s.dialers, []*pipe(nil)
 	s.listeners, s.dialers = nil, nil
+	multicasts := multicastsOf(s.multicasts)
 	var remote []*session
 	for p := range s.pipes {
 		if p.peer != nil {
@@ -295,6 +311,9 @@ func (s *Socket) Close() error {
 	}
 	for _, p := range local {
 		p.leave()
+	}
+	for _, l := range multicasts {
+		l.closeWithin(linger)
 	}
 	// In the order they were made: a simulation must not depend on a map's.
 	slices.SortFunc(remote, func(a, b *session) int { return a.serial - b.serial })

@@ -86,6 +86,8 @@ type Engine struct {
 	network *reactor.Network
 	ending  []*Socket // closed, of a manual engine; on the simulation's goroutine
 
+	media media
+
 	mu      sync.Mutex
 	dice    *rand.Rand // the shell's; state machines are handed numbers
 	sockets map[*Socket]struct{}

@@ -78,6 +78,17 @@ type unsupported string
 func (e unsupported) Error() string { return string(e) }
 func (unsupported) Unwrap() error   { return ErrNotSupported }
 
+// What ends a source of multicast, in an Event.
+var (
+	// ErrSourceSilent: nothing was heard of it for MulticastOptions.SourceTimeout.
+	ErrSourceSilent = errors.New("socket: source has fallen silent")
+
+	// ErrSourceReset: it aborted its transport session.
+	ErrSourceReset = errors.New("socket: source has aborted its transport session")
+)
+
+var errWholeTooLarge = errors.New("socket: message exceeds the size limit")
+
 // errWouldBlock is what a pattern returns for "wait".
 var errWouldBlock = ErrWouldBlock
 

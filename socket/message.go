@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/zeroring/zeroring/ring"
 	"github.com/zeroring/zeroring/zmtp"
@@ -42,6 +43,7 @@ type Message struct {
 	foreign  bool      // frames may point to memory other than small
 	released bool
 	looped   bool // Messages has it and will release it
+	note     note // zero in an empty message
 
 	// A message that is lent goes back to the socket that lends it, by one
 	// store: it is back if its two counts are equal. lent is the socket's,
@@ -94,7 +96,27 @@ func (m *Message) Append(frame []byte) {
 }
 
 // Clone returns a copy that shares nothing with m.
-func (m *Message) Clone() *Message { return NewMessage(m.frames[m.front:]...) }
+func (m *Message) Clone() *Message {
+	c := NewMessage(m.frames[m.front:]...)
+	c.note = m.note
+	return c
+}
+
+// Received returns when the message arrived, by multicast and at a socket with
+// MulticastOptions.Timestamps: as the kernel or the network card noted it for the
+// packet that completed the message. Otherwise it is the zero time.
+func (m *Message) Received() time.Time {
+	if m.note.received == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, m.note.received)
+}
+
+// Missed returns how many packets of multicast are lost for good between the
+// message that this socket received before and this one. Packets are not messages:
+// one may hold many, or a part. Events tells of each gap as soon as it is certain,
+// with its source and reason.
+func (m *Message) Missed() int { return int(m.note.missed) }
 
 // Release gives the message's memory back. The caller must not use m or any of
 // its frames afterwards. Releasing a message twice panics: the second owner of
@@ -136,7 +158,7 @@ func (m *Message) reset() {
 	if m.foreign {
 		m.forget()
 	}
-	m.front, m.frames = messageHeadroom, m.frames[:messageHeadroom]
+	m.front, m.frames, m.note = messageHeadroom, m.frames[:messageHeadroom], note{}
 }
 
 // parts returns the frames. They alias m.
@@ -182,7 +204,11 @@ func (m *Message) take(octets []byte, buf *ring.Buf) int {
 		m.buf, m.foreign = buf, true
 		octets = octets[:n:n]
 	}
-	for at := 0; at < n; {
+	at := 0
+	if noted, ok := noteAt(octets); ok {
+		m.note, at = noted, noteSize
+	}
+	for at < n {
 		flags, body, size := frameAt(octets[at:])
 		end := at + body + size
 		m.frames = append(m.frames, octets[at+body:end:end])

@@ -21,10 +21,11 @@ const (
 	EventDisconnected                      // a connection, or an attempt at one, ended
 	EventRetrying                          // the next attempt is due after Wait
 	EventClosed                            // an endpoint is no longer bound
+	EventGap                               // data of a source of multicast is lost for good: see Gap
 	EventIgnored                           // a ROUTER neither hears nor answers this peer: its routing id is another's
 )
 
-var eventNames = [...]string{"none", "listening", "accepted", "accept failed", "connected", "ready", "disconnected", "retrying", "closed", "ignored"}
+var eventNames = [...]string{"none", "listening", "accepted", "accept failed", "connected", "ready", "disconnected", "retrying", "closed", "gap", "ignored"}
 
 // String returns the event's name.
 func (k EventKind) String() string {
@@ -40,6 +41,7 @@ type Event struct {
 	Time     time.Time
 	Endpoint string        // the one that was bound or connected to
 	Remote   string        // the other end's address, as in PeerStats; empty where that is not known
+	Gap      *Gap          // EventGap
 	Err      error         // why: EventDisconnected, EventAcceptFailed, EventIgnored (ErrIdentityTaken)
 	Wait     time.Duration // EventRetrying
 	Dropped  int           // events before this one that were dropped, as nobody took them

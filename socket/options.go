@@ -147,6 +147,9 @@ type Options struct {
 	// be set on both sides.
 	InvertMatching bool
 
+	// Multicast is about pgm:// and epgm:// endpoints.
+	Multicast MulticastOptions
+
 	// Logger is told what deserves a line: a name that does not resolve, a peer
 	// that refuses this side, does not fit it or breaks the protocol, one that a
 	// ROUTER ignores, a bound endpoint that cannot accept. What others may cause as
@@ -214,6 +217,9 @@ func (o *Options) check(t Type) (Options, error) {
 		}
 	}
 	c.Identity = append([]byte(nil), c.Identity...)
+	if err := c.Multicast.check(); err != nil {
+		return c, err
+	}
 	c.resolve()
 	switch {
 	case c.HeartbeatTTL > zmtp.MaxTTL:

@@ -74,23 +74,24 @@ type Socket struct {
 	done   chan struct{}  // closed by Close
 	zmtp   [2]zmtp.Config // of connections that were made, and accepted
 
-	dialing   sync.Mutex // held by a Connect that adds an endpoint only once; before mu
-	mu        sync.Mutex
-	pipes     map[*pipe]struct{}
-	listeners map[string]*listener
-	dialers   map[string][]*dialer
-	names     map[string]struct{} // bound inproc names
-	forget    []*pipe             // detached; under sendMu
-	doomed    []*pipe             // inproc pipes that the pattern killed; under sendMu
-	live      int                 // connections that are not over yet
-	serial    int                 // connections there ever were
-	quiet     chan struct{}       // closed when closed and live is 0
-	ended     chan struct{}       // closed when Close is done
-	changed   chan struct{}       // closed when peers come or go; nil while nobody waits for that
-	events    eventHub
-	trouble   atomic.Pointer[trouble] // the last there was
-	namesakes complaint               // of peers whose routing id is another's
-	giveUps   complaint               // of messages that are not sent a third time
+	dialing    sync.Mutex // held by a Connect that adds an endpoint only once; before mu
+	mu         sync.Mutex
+	pipes      map[*pipe]struct{}
+	listeners  map[string]*listener
+	dialers    map[string][]*dialer
+	multicasts map[string]*multicast
+	names      map[string]struct{} // bound inproc names
+	forget     []*pipe             // detached; under sendMu
+	doomed     []*pipe             // inproc pipes that the pattern killed; under sendMu
+	live       int                 // connections that are not over yet
+	serial     int                 // connections there ever were
+	quiet      chan struct{}       // closed when closed and live is 0
+	ended      chan struct{}       // closed when Close is done
+	changed    chan struct{}       // closed when peers come or go; nil while nobody waits for that
+	events     eventHub
+	trouble    atomic.Pointer[trouble] // the last there was
+	namesakes  complaint               // of peers whose routing id is another's
+	giveUps    complaint               // of messages that are not sent a third time
 
 	// answers says that what is sent may answer what was received: see late.
 	answers bool
@@ -120,17 +121,18 @@ func New(t Type, opts *Options) (*Socket, error) {
 	}
 	s := &Socket{
 		typ: t, opts: o, engine: o.Engine,
-		parts:     make([][]byte, 0, 8),
-		done:      make(chan struct{}),
-		quiet:     make(chan struct{}),
-		ended:     make(chan struct{}),
-		pipes:     make(map[*pipe]struct{}),
-		listeners: make(map[string]*listener),
-		dialers:   make(map[string][]*dialer),
-		names:     make(map[string]struct{}),
-		inline:    t == TypePub || t == TypeXPub,
-		oneWay:    !t.sends() || !t.receives(),
-		choosy:    o.RouterMandatory || o.XPubNoDrop,
+		parts:      make([][]byte, 0, 8),
+		done:       make(chan struct{}),
+		quiet:      make(chan struct{}),
+		ended:      make(chan struct{}),
+		pipes:      make(map[*pipe]struct{}),
+		listeners:  make(map[string]*listener),
+		dialers:    make(map[string][]*dialer),
+		multicasts: make(map[string]*multicast),
+		names:      make(map[string]struct{}),
+		inline:     t == TypePub || t == TypeXPub,
+		oneWay:     !t.sends() || !t.receives(),
+		choosy:     o.RouterMandatory || o.XPubNoDrop,
 	}
 	s.answers, s.late.node.Value = t == TypeDealer || t == TypeRouter, s
 	s.sendHWM.Store(hwmOf(o.SendHWM))

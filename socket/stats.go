@@ -22,6 +22,8 @@ type PeerStats struct {
 	Queued   int               // of Sent, not written out yet
 
 	Subscriptions int // topics it is subscribed to, at a PUB or XPUB
+
+	Multicast *MulticastStats // of a pgm:// or epgm:// endpoint; else nil
 }
 
 // Stats returns a snapshot of the socket's peers, in no particular order.
@@ -43,6 +45,9 @@ func (s *Socket) Stats() Stats {
 		}
 		if c, ok := p.link.(*session); ok {
 			ps.Endpoint, ps.Address = c.peer, c.address()
+		}
+		if l, ok := p.link.(*multicast); ok {
+			ps.Multicast = l.stats()
 		}
 		if p.about != nil {
 			ps.Type, ps.Metadata = p.about.SocketType, metadata(p.about)

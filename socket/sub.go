@@ -10,18 +10,22 @@ package socket
 type sub struct {
 	xsub
 	invert bool
+	missed uint32 // packets lost in front of messages that were not wanted
 }
 
-func newSub(o *Options) *sub { return &sub{*newXSub(), o.InvertMatching} }
+func newSub(o *Options) *sub { return &sub{xsub: *newXSub(), invert: o.InvertMatching} }
 
 // recv returns the next message whose first frame starts with a topic
 // subscribed to. Publishers filter too, but not all of them (multicast goes to
 // everybody), and what was on its way when a subscription ended still arrives.
 func (s *sub) recv(m *Message) error {
 	for s.fq.recv(m) != nil {
+		missed := addMissed(s.missed, m.note.missed)
 		if s.wants(m.Frame(0)) {
+			m.note.missed, s.missed = missed, 0
 			return nil
 		}
+		s.missed = missed
 	}
 	return errWouldBlock
 }

@@ -86,7 +86,19 @@ func (s *xpub) attach(p *pipe) {
 	s.fan.settle() // with InvertMatching p is one of those whom all is for
 	s.dist.add(p)
 	s.fq.add(p)
+	if p.oneWay && !s.invert {
+		s.sendAll(p)
+	}
 	s.drain()
+}
+
+// sendAll subscribes p to everything: who receives by multicast chooses by itself.
+// The user is told as of any other subscription, so that a proxy passes it on.
+func (s *xpub) sendAll(p *pipe) {
+	if s.subs.add(nil, p) && !s.manual {
+		s.tell(p.number, [][]byte{{subscribeOctet}})
+	}
+	p.subscribed(1)
 }
 
 // detach ends p's subscriptions: "SHALL, if the subscriber peer disconnects

@@ -20,7 +20,9 @@ func newXSub() *xsub { return &xsub{fq: newFQ(), dist: newDist(), subs: newTrie(
 
 func (s *xsub) attach(p *pipe) {
 	s.fq.add(p)
-	s.dist.add(p)
+	if !p.oneWay {
+		s.dist.add(p)
+	}
 }
 
 // detach sends p nothing. "When closing a connection to a publisher SHOULD send

@@ -21,6 +21,9 @@ const (
 	v1Escape      = 0xff
 )
 
+// V1HeaderMax is the most octets of a ZMTP 1.0 frame header.
+const V1HeaderMax = v1LongHeader
+
 // v1HeaderSize is how long the frame header is that starts with that octet.
 func v1HeaderSize(first byte) int {
 	if first == v1Escape {

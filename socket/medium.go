@@ -1,0 +1,437 @@
+package socket
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/zeroring/zeroring/pgm"
+	"github.com/zeroring/zeroring/reactor"
+)
+
+// A medium is one interface and port on which PGM is spoken, and what an engine's
+// endpoints there share: descriptors, and the demultiplexing of packets by transport
+// session. All of it happens on one reactor.
+//
+// Which descriptor hears what is not left to chance where several programs of a host
+// use a port. An intake is bound to what it is to hear: the group, of whose packets
+// each intake of this host gets a copy, or our own address, to which receivers
+// send their NAKs. The latter is opened for sources only: of several descriptors
+// that are bound to one address and port the kernel gives a NAK to just one, and
+// a receiver must not take those of another program's source. A source that gets
+// NAKs for a transport session unknown here passes them on, by the group and within
+// the host, to where it may be known.
+type medium struct {
+	key    mediumKey
+	engine *Engine
+	nic    int
+	reader *reactor.DatagramReader
+
+	intakes map[intakeKey]*intake // under media.mu
+	users   int                   // links, under media.mu
+
+	// The reactor's.
+	sources  map[pgm.TSI]*multicast
+	counters mediumCounters
+}
+
+// mediumCounters counts what belongs to no source that is known.
+type mediumCounters struct {
+	malformed, checksum, astray, truncated atomic.Uint64
+}
+
+// A mediumKey says what makes two endpoints share a medium.
+type mediumKey struct {
+	r    *reactor.Reactor
+	raw  bool       // PGM in IP rather than UDP
+	addr netip.Addr // of the interface
+	port uint16
+}
+
+// An intakeKey says what an intake hears.
+type intakeKey struct {
+	group   netip.Addr // invalid: what comes to the interface's own address
+	sources string     // who alone is heard, as text; empty for all
+}
+
+// An intake is a descriptor that receives.
+type intake struct {
+	m     *medium
+	key   intakeKey
+	fd    reactor.FD
+	op    reactor.Op
+	users int // under media.mu
+
+	// The reactor's.
+	links   []*multicast
+	begun   bool
+	stalled bool // a receiver's queue is full: nothing is read until there is room
+	ending  bool
+	drops   uint32 // by the kernel, as last told
+}
+
+// media are the media of an engine.
+type media struct {
+	mu  sync.Mutex
+	all map[mediumKey]*medium
+}
+
+// A place is an interface and our address there.
+type place struct {
+	nic  int
+	addr netip.Addr
+}
+
+// place finds the interface that l names, or that the system uses for its group.
+// A name is taken for an interface's, never for a host's.
+func (l *line) place() (place, error) {
+	if l.nic == "" || l.nic == "*" {
+		return l.defaultPlace()
+	}
+	if addr, err := netip.ParseAddr(l.nic); err == nil {
+		return placeOf(addr)
+	}
+	nic, err := net.InterfaceByName(l.nic)
+	if err != nil {
+		return place{}, fmt.Errorf("interface %q: %w", l.nic, err)
+	}
+	addr, err := l.addressAt(nic)
+	return place{nic.Index, addr}, err
+}
+
+// addressAt returns our address at nic: of IPv6 a link-local one if the group is.
+func (l *line) addressAt(nic *net.Interface) (found netip.Addr, err error) {
+	addrs, err := nic.Addrs()
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("interface %q: %w", nic.Name, err)
+	}
+	local := l.group.IsLinkLocalMulticast() || l.group.IsInterfaceLocalMulticast()
+	for _, a := range addrs {
+		p, err := netip.ParsePrefix(a.String())
+		if err != nil || p.Addr().Is4() != l.group.Is4() {
+			continue
+		}
+		if !found.IsValid() || p.Addr().Is6() && p.Addr().IsLinkLocalUnicast() == local {
+			found = p.Addr()
+		}
+	}
+	if !found.IsValid() {
+		return netip.Addr{}, fmt.Errorf("interface %q has no address of the group's family", nic.Name)
+	}
+	return found, nil
+}
+
+// placeOf finds the interface that has the address.
+func placeOf(addr netip.Addr) (place, error) {
+	nics, err := net.Interfaces()
+	if err != nil {
+		return place{}, err
+	}
+	for _, nic := range nics {
+		addrs, err := nic.Addrs()
+		if err != nil {
+			continue
+		}
+		for _, a := range addrs {
+			if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr() == addr.WithZone("") {
+				return place{nic.Index, p.Addr()}, nil
+			}
+			if p, err := netip.ParsePrefix(a.String()); err == nil && addr.IsLoopback() && p.Addr().IsLoopback() && p.Contains(addr) {
+				return place{nic.Index, addr}, nil // all of 127.0.0.0/8
+			}
+		}
+	}
+	return place{}, fmt.Errorf("no interface has the address %v", addr)
+}
+
+// defaultPlace asks the system for its way to the group.
+func (l *line) defaultPlace() (place, error) {
+	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(l.group, l.port))) // sends nothing
+	if err != nil {
+		return place{}, fmt.Errorf("no interface given, and no way to %v: %w", l.group, err)
+	}
+	defer c.Close()
+	return placeOf(c.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap())
+}
+
+var errNoDatagrams = errors.New("multicast needs a kernel: there is none on a simulated network")
+
+// errRawPrivilege tells what pgm:// takes.
+var errRawPrivilege = errors.New("PGM in IP needs the capability CAP_NET_RAW: run as root or " +
+	"`setcap cap_net_raw+ep PROGRAM`, or use epgm://, which needs none")
+
+// enter makes l a user of the medium at p, and of the intakes it needs. r is the
+// reactor to be on, or nil for any. The descriptors are opened here, in the network
+// namespace of the calling thread.
+func (e *Engine) enter(l *multicast, on *line, p place, r *reactor.Reactor) (*medium, []*intake, error) {
+	e.media.mu.Lock()
+	defer e.media.mu.Unlock()
+	m := e.mediumAt(l.raw, on, p, r)
+	var needs []intakeKey
+	if l.sends() {
+		needs = append(needs, intakeKey{})
+	}
+	needs = append(needs, intakeKey{on.group, sourcesText(on.sources)})
+	var in []*intake
+	for _, key := range needs {
+		i, err := m.intake(l, key, on)
+		if err != nil {
+			e.leaveMedium(m, in)
+			return nil, nil, err
+		}
+		in = append(in, i)
+	}
+	m.users++
+	return m, in, nil
+}
+
+// mediumAt returns the medium for on at p, new if need be. Under media.mu.
+func (e *Engine) mediumAt(raw bool, on *line, p place, r *reactor.Reactor) *medium {
+	for key, m := range e.media.all {
+		if key.raw == raw && key.addr == p.addr && key.port == on.port && (r == nil || key.r == r) {
+			return m
+		}
+	}
+	if r == nil {
+		r = e.group.Home()
+		r.Leave() // links count, not media
+	}
+	m := &medium{
+		key: mediumKey{r, raw, p.addr, on.port}, engine: e, nic: p.nic,
+		intakes: make(map[intakeKey]*intake), sources: make(map[pgm.TSI]*multicast),
+		reader: reactor.NewDatagramReader(readDatagrams, maxDatagram),
+	}
+	if e.media.all == nil {
+		e.media.all = make(map[mediumKey]*medium)
+	}
+	e.media.all[m.key] = m
+	return m
+}
+
+// How much a medium reads at once. The kernel puts up to 64 KiB of packets together
+// (GRO), so that this is 1 MiB.
+const (
+	readDatagrams = 16
+	maxDatagram   = 1 << 16
+)
+
+// scoped returns addr with m's interface as its zone, if it has a meaning there only.
+func (m *medium) scoped(addr netip.Addr) netip.Addr {
+	if addr.Is6() && (addr.IsLinkLocalUnicast() || addr.IsLinkLocalMulticast() || addr.IsInterfaceLocalMulticast()) {
+		return addr.WithZone(strconv.Itoa(m.nic))
+	}
+	return addr
+}
+
+func sourcesText(sources []netip.Addr) string {
+	if len(sources) == 0 {
+		return ""
+	}
+	sorted := slices.SortedFunc(slices.Values(sources), netip.Addr.Compare)
+	return fmt.Sprint(sorted)
+}
+
+// intake returns m's intake for key, with one user more. Under media.mu.
+func (m *medium) intake(l *multicast, key intakeKey, on *line) (*intake, error) {
+	i := m.intakes[key]
+	if i == nil {
+		opts := l.datagramOpts(m)
+		opts.Share, opts.Timestamps = true, true
+		opts.Local = netip.AddrPortFrom(m.scoped(m.key.addr), m.key.port)
+		if key.group.IsValid() {
+			opts.Local = netip.AddrPortFrom(m.scoped(key.group), m.key.port)
+			opts.Group, opts.Sources = key.group, on.sources
+		}
+		fd, _, err := m.key.r.Datagram(&opts)
+		if err != nil {
+			return nil, l.explain(err)
+		}
+		i = &intake{m: m, key: key, fd: fd}
+		i.op = reactor.Op{Kind: reactor.OpReadable, FD: fd, Owner: i}
+		m.intakes[key] = i
+	}
+	i.users++
+	return i, nil
+}
+
+// leaveMedium takes back what enter did for intakes in. Under media.mu, and on the
+// reactor if they have been begun.
+func (e *Engine) leaveMedium(m *medium, in []*intake) {
+	for _, i := range in {
+		if i.users--; i.users == 0 {
+			delete(m.intakes, i.key)
+			i.end()
+		}
+	}
+	if len(m.intakes) == 0 {
+		delete(e.media.all, m.key)
+	}
+}
+
+// join has l hear what i receives. Reactor thread.
+func (i *intake) join(l *multicast) {
+	i.links = append(i.links, l)
+	if !i.begun {
+		i.begun = true
+		i.m.key.r.Submit(&i.op)
+	}
+}
+
+// part ends that. Reactor thread.
+func (i *intake) part(l *multicast) {
+	i.links = slices.DeleteFunc(i.links, func(other *multicast) bool { return other == l })
+}
+
+// end closes the descriptor, at once or when its operation has completed.
+func (i *intake) end() {
+	if i.ending = true; i.begun && i.m.key.r.InFlight(&i.op) {
+		i.m.key.r.Cancel(&i.op)
+		return
+	}
+	i.m.key.r.CloseFD(i.fd)
+}
+
+// Complete says that there is something to read. Reactor thread.
+func (i *intake) Complete(_ time.Time, op *reactor.Op) {
+	switch {
+	case i.ending:
+		i.m.key.r.CloseFD(i.fd)
+	case op.Result < 0:
+		// The group of reactors is being closed, after its sockets were: nobody is
+		// left to hear.
+	default:
+		i.read()
+	}
+}
+
+// readRounds is how often one turn reads before it lets others have theirs.
+const readRounds = 4
+
+// read takes in what is there. Reactor thread.
+func (i *intake) read() {
+	r := i.m.key.r
+	for range readRounds {
+		if i.full() {
+			i.stalled = true
+			return
+		}
+		n, err := i.m.reader.Read(r, i.fd)
+		if err != nil {
+			if err != reactor.ErrAgain {
+				i.failed(err)
+			}
+			break
+		}
+		i.takeIn(r.Now(), n)
+		if i.ending {
+			return
+		}
+	}
+	r.Submit(&i.op)
+}
+
+// full reports whether a receiver has no room for more. It will say when it has.
+func (i *intake) full() bool {
+	for _, l := range i.links {
+		if l.full() {
+			return true
+		}
+	}
+	return false
+}
+
+// resume goes on reading. Reactor thread.
+func (i *intake) resume() {
+	if i.stalled && !i.ending {
+		i.stalled = false
+		i.read()
+	}
+}
+
+// failed tells of an error in reading: an interface that went down, or an ICMP
+// message that came for what was sent.
+func (i *intake) failed(err error) {
+	for _, l := range i.links {
+		l.troubled(i.m.key.r.Now(), "receiving", err)
+	}
+}
+
+// takeIn hands on the n datagrams that were read.
+func (i *intake) takeIn(now time.Time, n int) {
+	for _, l := range i.links {
+		l.mu.Lock()
+	}
+	for k := range n {
+		d := i.m.reader.At(k)
+		if d.Truncated {
+			i.m.counters.truncated.Add(1)
+			continue
+		}
+		for data := d.Data; len(data) > 0; {
+			packet := data
+			if d.Segment > 0 && d.Segment < len(data) {
+				packet = data[:d.Segment]
+			}
+			i.packet(now, &d, packet)
+			data = data[len(packet):]
+		}
+	}
+	drops := i.m.reader.Drops()
+	for _, l := range i.links {
+		l.kernelDrops += uint64(drops - i.drops)
+		l.settle(now)
+		l.mu.Unlock()
+	}
+	i.drops = drops
+}
+
+// packet takes in one packet. It goes to the transport session it belongs to.
+func (i *intake) packet(now time.Time, d *reactor.Datagram, packet []byte) {
+	m := i.m
+	h, body, err := pgm.ConsumeHeader(packet)
+	if err != nil {
+		m.counters.malformed.Add(1)
+		return
+	}
+	if h.DataDestinationPort() != m.key.port {
+		m.counters.astray.Add(1)
+		return
+	}
+	corrupt := h.VerifyChecksum(packet) != nil
+	tsi := h.TSI()
+	if corrupt {
+		m.counters.checksum.Add(1)
+	}
+	if h.Type.IsUpstream() && !corrupt {
+		if l := m.sources[tsi]; l != nil {
+			l.asked(now, i, d, &h, body)
+			return
+		}
+		if !i.key.group.IsValid() {
+			i.passOn(packet)
+			return
+		}
+	}
+	for _, l := range i.links {
+		if !l.sends() {
+			l.heard(now, d, tsi, &h, body, corrupt)
+		}
+	}
+}
+
+// passOn sends what a receiver asks of a source that is not of this engine to the
+// group, but not beyond this host: another program may have that source, whose
+// descriptor for such packets is not the one that the kernel chose.
+func (i *intake) passOn(packet []byte) {
+	for _, l := range i.links {
+		if l.passOn(packet) {
+			return
+		}
+	}
+}

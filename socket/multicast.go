@@ -1,0 +1,459 @@
+package socket
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/zeroring/zeroring/pgm"
+	"github.com/zeroring/zeroring/reactor"
+)
+
+// A multicast joins a pipe to PGM: it is one bound or connected pgm:// or epgm://
+// endpoint, which is the same. That of a PUB or XPUB is a source, that of a SUB or
+// XSUB has a receiver for each source it hears.
+//
+// It belongs to one reactor for life. Lock order: the host's locks, then mu.
+//
+//	opened --start task--> running --close task--> parting --FIN sent, or linger is over--> over
+type multicast struct {
+	host     *Socket
+	r        *reactor.Reactor
+	endpoint string
+	raw      bool
+	serial   int
+	p        *pipe
+
+	legs []leg // one for each line of the endpoint
+
+	tasks   multicastTasks
+	clock   reactor.Timer // of a source: its deadline
+	closing struct {
+		until *time.Time    // linger's end, the zero time for never; nil before. Under mu
+		timer reactor.Timer // looks again whether all is sent
+		over  bool          // reactor's
+	}
+
+	trouble complaint // of sending and receiving
+
+	// mu guards what follows. The reactor holds it while it is at work; a call that
+	// wants figures waits for that.
+	mu          sync.Mutex
+	kernelDrops uint64
+	failures    atomic.Uint64
+	*source     // of PUB and XPUB
+	*audience   // of SUB and XSUB
+}
+
+type multicastTasks struct {
+	start, flush, resume, tell, close, sever reactor.Task
+}
+
+// A leg is a line of an endpoint: where it is spoken, and the descriptor that
+// sends there.
+type leg struct {
+	line    line
+	medium  *medium
+	intakes []*intake
+	fd      reactor.FD
+	writer  *reactor.DatagramWriter
+	to      netip.AddrPort // the group
+	blocked bool           // the kernel has no room
+	op      reactor.Op     // OpWritable
+}
+
+// sends reports whether l is a source.
+func (l *multicast) sends() bool { return l.source != nil }
+
+// openMulticast makes s use the endpoint e.
+func (s *Socket) openMulticast(e endpoint) error {
+	switch {
+	case s.typ != TypePub && s.typ != TypeXPub && s.typ != TypeSub && s.typ != TypeXSub:
+		return notSupported(s.typ, "does not use multicast: PUB, XPUB, SUB and XSUB do")
+	case s.engine.network != nil:
+		return errNoDatagrams
+	}
+	l := &multicast{host: s, endpoint: e.text, raw: e.transport == transportPGM}
+	if err := l.open(e); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	again, closed := s.multicasts[e.text] != nil, s.closed.Load()
+	if !again && !closed {
+		s.multicasts[e.text] = l
+	}
+	s.mu.Unlock()
+	if again || closed {
+		l.abandon()
+		if again {
+			return nil // as libzmq has it of these types of socket
+		}
+		return ErrClosed
+	}
+	if l.serial = s.enlist(); l.serial == 0 {
+		l.abandon()
+		return ErrClosed
+	}
+	l.r = l.legs[0].medium.key.r
+	l.p = l.newPipe()
+	if !s.attach(l.p, l.sends()) {
+		l.abandon()
+		s.delist()
+		return ErrClosed
+	}
+	l.r.Post(&l.tasks.start)
+	return nil
+}
+
+// open opens the descriptors.
+func (l *multicast) open(e endpoint) error {
+	s := l.host
+	places := make([]place, len(e.lines))
+	for i := range e.lines {
+		var err error
+		if places[i], err = e.lines[i].place(); err != nil {
+			return err
+		}
+	}
+	if s.typ == TypePub || s.typ == TypeXPub {
+		o := &s.opts.Multicast
+		l.source = newSource(o.source(newTSI(e.lines[0].port), &e.lines[0], places[0].addr, l.raw), s.engine.now())
+	} else {
+		l.audience = newAudience(s.engine.random())
+	}
+	l.legs = make([]leg, 0, len(e.lines))
+	for i, on := range e.lines {
+		if err := l.openLeg(on, places[i]); err != nil {
+			l.abandon()
+			return err
+		}
+	}
+	l.tasks.start.Run, l.tasks.flush.Run, l.tasks.resume.Run = l.start, l.flush, l.resume
+	l.tasks.close.Run, l.tasks.sever.Run, l.tasks.tell.Run = l.close, l.severed, l.tell
+	l.clock.Fire, l.closing.timer.Fire = l.flush, l.close
+	return nil
+}
+
+// writeDatagrams is how many datagrams, or runs of them, leave in one system call.
+const writeDatagrams = 64
+
+// openLeg opens the descriptors of one line. All legs are on one reactor.
+func (l *multicast) openLeg(on line, at place) error {
+	var r *reactor.Reactor
+	if len(l.legs) > 0 {
+		r = l.legs[0].medium.key.r
+	}
+	m, in, err := l.host.engine.enter(l, &on, at, r)
+	if err != nil {
+		return err
+	}
+	opts := l.datagramOpts(m)
+	opts.Local = netip.AddrPortFrom(m.scoped(at.addr), 0)
+	fd, _, err := m.key.r.Datagram(&opts)
+	g := leg{line: on, medium: m, intakes: in, fd: fd, to: l.toward(m, on.group)}
+	g.writer = reactor.NewDatagramWriter(writeDatagrams)
+	if err != nil {
+		g.fd = reactor.NoFD
+	}
+	l.legs = append(l.legs, g)
+	return l.explain(err)
+}
+
+// toward is where packets to addr go.
+func (l *multicast) toward(m *medium, addr netip.Addr) netip.AddrPort {
+	if l.raw {
+		return netip.AddrPortFrom(m.scoped(addr), 0) // IP knows no ports
+	}
+	return netip.AddrPortFrom(m.scoped(addr), m.key.port)
+}
+
+// datagramOpts is how l's descriptors at m are set up.
+func (l *multicast) datagramOpts(m *medium) reactor.DatagramOpts {
+	o := &l.host.opts
+	opts := reactor.DatagramOpts{
+		Interface: m.nic, Hops: o.Multicast.Hops, TOS: o.TOS, Loop: o.Multicast.Loop, Device: o.Device,
+		SendBuf: orElse(o.SendBuf, defaultDatagramSendBuf), RecvBuf: orElse(o.RecvBuf, defaultDatagramRecvBuf),
+	}
+	if l.raw {
+		opts.Protocol = pgm.Protocol
+	}
+	if !l.sends() {
+		opts.Hops = 1 // what goes to the group is for this network: see RFC 3208, section 13.5
+	}
+	return opts
+}
+
+// explain adds to an error of opening what to do about it.
+func (l *multicast) explain(err error) error {
+	if l.raw && errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%w (%w)", errRawPrivilege, err)
+	}
+	return err
+}
+
+// closeMulticast takes the endpoint back, if it is multicast and the socket's. What is
+// queued is sent first, within Linger, and nothing more is queued when it returns.
+func (s *Socket) closeMulticast(endpoint string) bool {
+	s.mu.Lock()
+	l, linger := s.multicasts[endpoint], s.opts.Linger
+	delete(s.multicasts, endpoint)
+	s.mu.Unlock()
+	if l == nil {
+		return false
+	}
+	s.sendMu.Lock()
+	s.pat.settle()
+	l.p.left.Store(true)
+	s.unlockSend()
+	s.wakeSender()
+	l.closeWithin(linger)
+	return true
+}
+
+// newTSI makes up a transport session id, unlike port.
+func newTSI(port uint16) (tsi pgm.TSI) {
+	var b [8]byte
+	for tsi.Port == 0 || tsi.Port == port {
+		_, _ = rand.Read(b[:]) // never fails
+		tsi = pgm.TSI{GSI: pgm.GSI(b[:6]), Port: binary.BigEndian.Uint16(b[6:])}
+	}
+	return tsi
+}
+
+// newPipe gives l its pipe.
+func (l *multicast) newPipe() *pipe {
+	p := newPipe(l.host, new(lane), new(lane))
+	p.link, p.oneWay, p.name = l, true, l.endpoint
+	p.in.conflate = l.host.opts.Conflate && !l.sends()
+	p.out.conflate = l.host.opts.Conflate && l.sends()
+	p.in.consumer, p.in.producer = p, (*multicastEnd)(l)
+	p.out.producer, p.out.consumer = p, (*multicastEnd)(l)
+	return p
+}
+
+// multicastEnd is l's end of its pipe's lanes.
+type multicastEnd multicast
+
+// dataReady is told that a PUB has something to send.
+func (l *multicastEnd) dataReady() { l.r.Post(&l.tasks.flush) }
+
+// roomReady is told that a SUB has made room.
+func (l *multicastEnd) roomReady() { l.r.Post(&l.tasks.resume) }
+
+// start sets l going. Reactor thread.
+func (l *multicast) start(now time.Time) {
+	for g := range l.legs {
+		leg := &l.legs[g]
+		leg.op = reactor.Op{Kind: reactor.OpWritable, FD: leg.fd, Owner: l}
+		for _, i := range leg.intakes {
+			i.join(l)
+		}
+	}
+	if l.sends() {
+		l.legs[0].medium.sources[l.source.tsi] = l
+		l.flush(now)
+		return
+	}
+	l.audience.begin(l, now)
+}
+
+// resume goes on reading, as there is room. Reactor thread.
+func (l *multicast) resume(time.Time) {
+	if l.closing.over {
+		return
+	}
+	for g := range l.legs {
+		for _, i := range l.legs[g].intakes {
+			i.resume()
+		}
+	}
+}
+
+// abandon gives back what open has opened, of an l that was never started.
+func (l *multicast) abandon() {
+	e := l.host.engine
+	e.media.mu.Lock()
+	defer e.media.mu.Unlock()
+	for g := range l.legs {
+		leg := &l.legs[g]
+		e.leaveMedium(leg.medium, leg.intakes)
+		if leg.fd != reactor.NoFD {
+			leg.medium.key.r.CloseFD(leg.fd)
+		}
+	}
+	l.legs = nil
+}
+
+// Complete says that a descriptor has room again. Reactor thread.
+func (l *multicast) Complete(now time.Time, op *reactor.Op) {
+	for g := range l.legs {
+		if leg := &l.legs[g]; op == &leg.op {
+			leg.blocked = false
+		}
+	}
+	err := reactor.ErrnoError(op.Result)
+	if err != nil && !errors.Is(err, reactor.ErrCanceled) {
+		l.troubled(now, "sending", err)
+	}
+	if l.closing.over {
+		l.finish()
+		return
+	}
+	if err != nil {
+		return
+	}
+	l.mu.Lock()
+	for g := range l.legs {
+		l.dispatch(&l.legs[g])
+	}
+	l.mu.Unlock()
+	l.flush(now)
+}
+
+// troubled tells of an error of a descriptor, which goes on. Any goroutine.
+func (l *multicast) troubled(now time.Time, what string, err error) {
+	l.failures.Add(1)
+	if left, line := l.trouble.due(now); line {
+		l.host.logger().Warn("multicast: "+what+" failed", "type", l.host.typ.String(), "endpoint", l.endpoint, "err", err, "left_out", left)
+	}
+}
+
+// sever ends l for good. Any goroutine.
+func (l *multicast) sever() { l.r.Post(&l.tasks.sever) }
+
+func (l *multicast) severed(now time.Time) {
+	l.mu.Lock()
+	l.closing.until = &now
+	l.mu.Unlock()
+	l.close(now)
+}
+
+// closeWithin ends l once what is queued has been sent and receivers had a chance
+// to ask for the last of it again, or after linger. Any goroutine.
+func (l *multicast) closeWithin(linger time.Duration) {
+	var until time.Time
+	if linger >= 0 {
+		until = l.r.Now().Add(linger)
+	}
+	l.mu.Lock()
+	l.closing.until = &until
+	l.mu.Unlock()
+	l.r.Post(&l.tasks.close)
+}
+
+// closeLook is how often a source that is being closed looks whether it is done.
+const closeLook = 10 * time.Millisecond
+
+// close is what closeWithin asked for. Reactor thread.
+func (l *multicast) close(now time.Time) {
+	if l.closing.over {
+		return
+	}
+	l.mu.Lock()
+	until := *l.closing.until
+	done := !l.sends() || !until.IsZero() && !until.After(now)
+	l.mu.Unlock()
+	if !done {
+		l.host.sendMu.Lock()
+		l.host.pat.settle()
+		l.host.unlockSend()
+		l.flush(now)
+		l.mu.Lock()
+		done = l.source.parted(l, now)
+		l.mu.Unlock()
+	}
+	if !done {
+		l.r.StartTimer(&l.closing.timer, now.Add(closeLook))
+		return
+	}
+	l.over()
+}
+
+// over ends l. Reactor thread.
+func (l *multicast) over() {
+	l.closing.over = true
+	l.r.StopTimer(&l.clock)
+	l.r.StopTimer(&l.closing.timer)
+	if l.sends() {
+		delete(l.legs[0].medium.sources, l.source.tsi)
+	} else {
+		l.audience.end(l)
+	}
+	e := l.host.engine
+	e.media.mu.Lock()
+	for g := range l.legs {
+		leg := &l.legs[g]
+		for _, i := range leg.intakes {
+			i.part(l)
+		}
+		e.leaveMedium(leg.medium, leg.intakes)
+	}
+	e.media.mu.Unlock()
+	for g := range l.legs {
+		l.r.Cancel(&l.legs[g].op)
+	}
+	l.finish()
+}
+
+// finish closes the descriptors that nothing is in flight for, and when that is all
+// of them tells the host. Reactor thread.
+func (l *multicast) finish() {
+	open := 0
+	for g := range l.legs {
+		leg := &l.legs[g]
+		switch {
+		case leg.fd == reactor.NoFD:
+		case l.r.InFlight(&leg.op):
+			open++
+		default:
+			l.r.CloseFD(leg.fd)
+			leg.fd = reactor.NoFD
+		}
+	}
+	if open > 0 {
+		return
+	}
+	s := l.host
+	s.mu.Lock()
+	if s.multicasts[l.endpoint] == l {
+		delete(s.multicasts, l.endpoint)
+	}
+	s.mu.Unlock()
+	s.endPipe(l.p)
+	s.delist()
+}
+
+// dispatch sends what is queued. It reports whether all of it is gone; else the
+// kernel has no room, and l will be told when there is. Under mu.
+func (l *multicast) dispatch(g *leg) bool {
+	for g.writer.Len() > 0 {
+		switch err := g.writer.Flush(l.r, g.fd); {
+		case err == reactor.ErrAgain:
+			if !g.blocked {
+				g.blocked = true
+				l.r.Submit(&g.op)
+			}
+			return false
+		case err != nil:
+			l.troubled(l.r.Now(), "sending", err)
+		}
+	}
+	return true
+}
+
+// multicastOf returns the links that are to be closed, in the order they were made.
+func multicastsOf(all map[string]*multicast) []*multicast {
+	var list []*multicast
+	for _, l := range all {
+		list = append(list, l)
+	}
+	slices.SortFunc(list, func(a, b *multicast) int { return a.serial - b.serial })
+	return list
+}
