@@ -87,6 +87,8 @@ var (
 	ErrSourceReset = errors.New("socket: source has aborted its transport session")
 )
 
+var errPieces = errors.New("socket: pieces of a message do not fit together")
+
 var errWholeTooLarge = errors.New("socket: message exceeds the size limit")
 
 // errWouldBlock is what a pattern returns for "wait".

@@ -96,15 +96,16 @@ type MulticastOptions struct {
 
 // Defaults of multicast, and bounds.
 const (
-	defaultRate          = 100_000_000 // bits per second
-	maxRate              = 800_000_000_000
-	defaultRecovery      = 10 * time.Second
-	minWindow            = 1 << 20
-	defaultWindowMax     = 64 << 20
-	defaultMaxTPDU       = 1500
-	defaultReceiveOctets = 64 << 20
-	defaultMaxSources    = 64
-	defaultSourceTimeout = 100 * time.Second
+	defaultRate           = 100_000_000 // bits per second
+	maxRate               = 800_000_000_000
+	defaultRecovery       = 10 * time.Second
+	minWindow             = 1 << 20
+	defaultWindowMax      = 64 << 20
+	defaultMaxTPDU        = 1500
+	defaultReceiveOctets  = 64 << 20
+	defaultReceivePackets = 1 << 16
+	defaultMaxSources     = 64
+	defaultSourceTimeout  = 100 * time.Second
 
 	// Buffers of the kernel, which it may grant a part of.
 	defaultDatagramRecvBuf = 16 << 20
@@ -154,6 +155,7 @@ func (o *MulticastOptions) resolve() {
 	o.MaxTPDU = orElse(o.MaxTPDU, defaultMaxTPDU)
 	o.Hops = orElse(o.Hops, 1)
 	o.ReceiveOctets = orElse(o.ReceiveOctets, defaultReceiveOctets)
+	o.ReceivePackets = orElse(o.ReceivePackets, defaultReceivePackets)
 	o.MaxSources = orElse(o.MaxSources, defaultMaxSources)
 	o.SourceTimeout = orElse(o.SourceTimeout, defaultSourceTimeout)
 	if o.WindowOctets == 0 {

@@ -31,6 +31,7 @@ type hearing struct {
 	id       SourceID
 	rx       *pgm.Receiver
 	unpacker *unpacker
+	scatter  *scatter      // instead, in the order of arrival; else nil
 	timer    reactor.Timer // the receiver's deadline
 	due      time.Time     // and what it is set to; zero for never
 	busy     bool          // in the audience's busy
@@ -139,6 +140,9 @@ func (a *audience) find(l *multicast, now time.Time, id SourceID, h *pgm.Header,
 		WindowPackets: o.ReceivePackets, WindowOctets: o.ReceiveOctets,
 		LatencyBudget: o.LatencyBudget, ArrivalOrder: o.ArrivalOrder, Join: o.LateJoin,
 	}, now)
+	if o.ArrivalOrder {
+		s.scatter = newScatter(s.unpacker, o.ReceivePackets)
+	}
 	s.timer.Fire = func(time.Time) { l.repair(s) }
 	a.sources[id] = s
 	return s
@@ -189,12 +193,12 @@ func (s *hearing) drain(l *multicast, at time.Time) {
 			return
 		case pgm.ReceiverData:
 			s.introduce(l)
-			if err := s.unpacker.unpack(l.p.in, ev.Payload, stamp); err != nil {
+			if err := s.unpack(l.p.in, &ev, stamp); err != nil {
 				s.spoilt(l, ev.SQN, err)
 			}
 		case pgm.ReceiverGap:
 			s.introduce(l)
-			s.unpacker.lose(max(uint32(ev.Last-ev.SQN)+1, 1))
+			s.lose(ev.SQN, ev.Last)
 			l.announce = append(l.announce, announcement{kind: EventGap, id: s.id, gap: &Gap{
 				Source: s.id, First: ev.SQN, Last: ev.Last, Reason: ev.Reason,
 			}})
@@ -211,6 +215,24 @@ func (s *hearing) drain(l *multicast, at time.Time) {
 	}
 }
 
+// unpack queues the messages of a packet to.
+func (s *hearing) unpack(to *lane, ev *pgm.ReceiverEvent, stamp int64) error {
+	if s.scatter != nil {
+		return s.scatter.unpack(to, ev.SQN, ev.Payload, stamp)
+	}
+	return s.unpacker.unpack(to, ev.Payload, stamp)
+}
+
+// lose takes note of packets that are lost.
+func (s *hearing) lose(first, last pgm.SQN) {
+	packets := max(uint32(last-first)+1, 1)
+	if s.scatter != nil {
+		s.scatter.lose(first, last, packets)
+		return
+	}
+	s.unpacker.lose(packets)
+}
+
 // introduce tells the user of a source that is heard for the first time.
 func (s *hearing) introduce(l *multicast) {
 	if !s.known {
@@ -223,7 +245,7 @@ func (s *hearing) introduce(l *multicast) {
 // what continues it messages are lost.
 func (s *hearing) spoilt(l *multicast, sqn pgm.SQN, err error) {
 	s.invalid++
-	s.unpacker.lose(1)
+	s.lose(sqn, sqn)
 	l.announce = append(l.announce, announcement{kind: EventGap, id: s.id, err: err, gap: &Gap{
 		Source: s.id, First: sqn, Last: sqn, Err: err,
 	}})

@@ -56,6 +56,13 @@ func consumeV1FrameHeader(b []byte, limit int) (h FrameHeader, n int, err error)
 	return FrameHeader{Flags(b[n-1]) & FlagMore, int(length - 1)}, n, nil
 }
 
+// PeekV1FrameHeader returns the ZMTP 1.0 frame header at the start of b and how many
+// octets it has, or zero for those if b ends inside it or it is none.
+func PeekV1FrameHeader(b []byte) (h FrameHeader, n int) {
+	h, n, _ = consumeV1FrameHeader(b, math.MaxInt-v1LongHeader)
+	return h, n
+}
+
 // AppendV1FrameHeader appends the shortest ZMTP 1.0 encoding of h to b. Of the
 // flags FlagMore alone is written.
 func AppendV1FrameHeader(b []byte, h FrameHeader) []byte {

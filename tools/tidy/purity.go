@@ -16,7 +16,7 @@ var purePackages = []string{"zmtp", "pgm"}
 var PureFiles = []string{
 	"pair.go", "pub.go", "sub.go", "xpub.go", "xsub.go", "req.go", "rep.go", "dealer.go", "router.go",
 	"push.go", "pull.go", "lb.go", "fq.go", "dist.go", "fan.go", "trie.go", "pipe.go", "lane.go", "message.go", "note.go",
-	"packer.go", "wire.go",
+	"packer.go", "scatter.go", "wire.go",
 	"endpoint.go", "type.go", "pattern.go",
 }
 
