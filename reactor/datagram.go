@@ -13,7 +13,7 @@ type DatagramOpts struct {
 	Interface  int            // number of the interface that multicast leaves by and arrives by; 0: the kernel's choice
 	Group      netip.Addr     // joined on Interface; zero: none
 	Sources    []netip.Addr   // with Group: source-specific membership (RFC 4607); none: any source
-	Hops       int            // multicast TTL or hop limit; 0: 1
+	Hops       int            // multicast TTL or hop limit; 0: 1; negative: none, it stays within this host
 	TOS        int            // IP_TOS or IPV6_TCLASS; 0 leaves it alone
 	Loop       bool           // what is sent to a group that this system has joined arrives here too
 	Share      bool           // others may bind the same address (SO_REUSEADDR and SO_REUSEPORT)

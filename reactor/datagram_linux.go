@@ -174,7 +174,10 @@ func (s *datagramSetup) setIPv6() {
 }
 
 func (s *datagramSetup) hops() int {
-	if s.opts.Hops == 0 {
+	switch {
+	case s.opts.Hops < 0:
+		return 0
+	case s.opts.Hops == 0:
 		return 1
 	}
 	return s.opts.Hops

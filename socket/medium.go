@@ -430,7 +430,8 @@ func (i *intake) packet(now time.Time, d *reactor.Datagram, packet []byte) {
 // descriptor for such packets is not the one that the kernel chose.
 func (i *intake) passOn(packet []byte) {
 	for _, l := range i.links {
-		if l.passOn(packet) {
+		if l.sends() {
+			l.passOn(packet)
 			return
 		}
 	}

@@ -35,6 +35,7 @@ type multicast struct {
 
 	tasks   multicastTasks
 	clock   reactor.Timer // of a source: its deadline
+	inner   reactor.FD // of a source: multicasts within this host
 	closing struct {
 		until *time.Time    // linger's end, the zero time for never; nil before. Under mu
 		timer reactor.Timer // looks again whether all is sent
@@ -80,7 +81,7 @@ func (s *Socket) openMulticast(e endpoint) error {
 	case s.engine.network != nil:
 		return errNoDatagrams
 	}
-	l := &multicast{host: s, endpoint: e.text, raw: e.transport == transportPGM}
+	l := &multicast{host: s, endpoint: e.text, inner: reactor.NoFD, raw: e.transport == transportPGM}
 	if err := l.open(e); err != nil {
 		return err
 	}
@@ -163,6 +164,10 @@ func (l *multicast) openLeg(on line, at place) error {
 		g.fd = reactor.NoFD
 	}
 	l.legs = append(l.legs, g)
+	if err == nil && len(l.legs) == 1 && l.sends() && !l.raw {
+		opts.Hops, opts.Loop = -1, true
+		l.inner, _, err = m.key.r.Datagram(&opts)
+	}
 	return l.explain(err)
 }
 
@@ -288,6 +293,7 @@ func (l *multicast) abandon() {
 			leg.medium.key.r.CloseFD(leg.fd)
 		}
 	}
+	l.closeInner()
 	l.legs = nil
 }
 
@@ -420,6 +426,7 @@ func (l *multicast) finish() {
 	if open > 0 {
 		return
 	}
+	l.closeInner()
 	s := l.host
 	s.mu.Lock()
 	if s.multicasts[l.endpoint] == l {
@@ -428,6 +435,14 @@ func (l *multicast) finish() {
 	s.mu.Unlock()
 	s.endPipe(l.p)
 	s.delist()
+}
+
+// closeInner closes the descriptor that passOn sends by.
+func (l *multicast) closeInner() {
+	if l.inner != reactor.NoFD {
+		l.legs[0].medium.key.r.CloseFD(l.inner)
+		l.inner = reactor.NoFD
+	}
 }
 
 // dispatch sends what is queued. It reports whether all of it is gone; else the

@@ -24,6 +24,7 @@ type source struct {
 	scratch [][]byte // for packets that are not the window's, one each until they are sent
 	used    int      // of scratch
 
+	passed   uint64    // what receivers asked of other programs' sources
 	nudged   bool      // asked for something that is to be sent
 	asking   time.Time // when a NAK came last
 	finished time.Time // when all was sent, of a source that is being closed
@@ -257,8 +258,14 @@ func (s *source) parted(l *multicast, now time.Time) bool {
 	return now.Sub(last) >= partingQuiet
 }
 
-// passOn multicasts a packet of a receiver within this host. It reports whether it
-// did, which takes a descriptor.
-func (l *multicast) passOn(packet []byte) bool {
-	return false
+// passOn multicasts a packet of a receiver within this host: it is for a source of
+// another program. Reactor thread, under mu.
+func (l *multicast) passOn(packet []byte) {
+	leg := &l.legs[0]
+	if l.inner == reactor.NoFD || leg.writer.Len() > 0 {
+		return // receivers ask again
+	}
+	leg.writer.Add(leg.to, packet, 0)
+	_ = leg.writer.Flush(l.r, l.inner)
+	l.source.passed++
 }

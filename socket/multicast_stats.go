@@ -37,6 +37,7 @@ type MulticastStats struct {
 	Sources     []HeardStats     // what was heard of each source; nil at a PUB or XPUB
 	KernelDrops uint64           // packets that the kernel had no room for, of all sources
 	Ignored     uint64           // packets of sources beyond MaxSources
+	PassedOn    uint64           // what receivers asked of sources of other programs on this host, by NAKs that came here
 	Failures    uint64           // of the descriptors, sending and receiving
 	Malformed   uint64           // packets on this interface and port that are not PGM, or broken beyond telling whose they are
 	Checksum    uint64           // packets on this interface and port whose checksum is wrong
@@ -57,7 +58,7 @@ func (l *multicast) stats() *MulticastStats {
 	defer l.mu.Unlock()
 	st := &MulticastStats{KernelDrops: l.kernelDrops, Failures: l.failures.Load()}
 	if l.sends() {
-		st.Source = new(l.source.engine.Stats())
+		st.Source, st.PassedOn = new(l.source.engine.Stats()), l.source.passed
 	} else {
 		st.Ignored = l.ignored
 		for _, s := range l.sources {
