@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Makes sure of a real libzmq to test against, in C and in Python. The library
-# itself needs none of this.
+# Makes sure of a real libzmq to test against, in C and in Python, and of what the
+# networks in bench/lab are made and watched with. The library itself needs none
+# of this.
 set -euo pipefail
 
 missing=()
@@ -17,11 +18,16 @@ need libzmq3-dev pkg-config --exists libzmq
 # in PATH.
 need python3-zmq /usr/bin/python3 -c 'import zmq'
 
+# Where only root's PATH has them, others may look.
+PATH=$PATH:/usr/sbin:/sbin
+need iproute2 command -v ip
+need tcpdump command -v tcpdump
+
 if ((${#missing[@]} == 0)); then
 	exit 0
 fi
 if [[ $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then
-	echo "The tests need a real libzmq. Install: ${missing[*]}" >&2
+	echo "The tests need more than is here. Install: ${missing[*]}" >&2
 	echo "On Debian or Ubuntu: sudo apt-get install ${missing[*]}" >&2
 	exit 1
 fi

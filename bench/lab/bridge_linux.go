@@ -1,0 +1,101 @@
+package lab
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+)
+
+// A kernelBridge joins hosts by a bridge of the kernel's in a namespace of its
+// own. Any goroutine may call its methods.
+type kernelBridge struct {
+	ns    *namespace
+	hosts []*Host
+}
+
+func newBridge(hosts []*Host, c Config) (fabric, error) {
+	ns, err := newNamespace()
+	if err != nil {
+		return nil, err
+	}
+	b := &kernelBridge{ns, hosts}
+	// Without snooping groups are flooded, as the other fabric does it.
+	err = ns.ip(fmt.Sprintf("link add br0 type bridge mcast_snooping 0\n"+
+		"link set br0 addrgenmode none mtu %d\nlink set br0 up\n", c.MTU), nil)
+	for i := 0; i < len(hosts) && err == nil; i++ {
+		err = b.plug(i, c.MTU)
+	}
+	if err != nil {
+		ns.close()
+		return nil, err
+	}
+	return b, nil
+}
+
+// plug joins a host to the bridge.
+func (b *kernelBridge) plug(host, mtu int) error {
+	name := b.portName(host)
+	commands := fmt.Sprintf("link add %s mtu %d type veth peer name %s mtu %d netns /proc/self/fd/3\n"+
+		"link set %s addrgenmode none master br0\nlink set %s up\n", name, mtu, interfaceName, mtu, name, name)
+	return b.hosts[host].ns.with(func(f *os.File) error { return b.ns.ip(commands, f) })
+}
+
+func (b *kernelBridge) portName(host int) string { return "v" + strconv.Itoa(host+1) }
+
+func (b *kernelBridge) setFaults(_ int, rules []Faults) error {
+	if len(rules) > 0 {
+		return ErrNoFaults
+	}
+	return nil
+}
+
+// blackout makes the port disabled as the spanning tree would, so that the
+// host's interface keeps its carrier.
+func (b *kernelBridge) blackout(host int, on bool) error {
+	const disabled, forwarding = 0, 3 // BR_STATE_DISABLED, BR_STATE_FORWARDING
+	state := forwarding
+	if on {
+		state = disabled
+	}
+	return b.ns.ip(fmt.Sprintf("link set %s type bridge_slave state %d\n", b.portName(host), state), nil)
+}
+
+func (b *kernelBridge) stats(host int) (Stats, error) {
+	d, err := b.hosts[host].ns.deviceCounts()
+	return Stats{Sent: d.txPackets, Missed: d.txDropped, Delivered: d.rxPackets}, err
+}
+
+func (b *kernelBridge) close() { b.ns.close() }
+
+// deviceCounts are what the kernel has counted for e0.
+type deviceCounts struct{ rxPackets, txPackets, txDropped uint64 }
+
+func (n *namespace) deviceCounts() (d deviceCounts, err error) {
+	var table []byte
+	err = n.inside(func() error {
+		table, err = os.ReadFile("/proc/thread-self/net/dev")
+		return err
+	})
+	if err != nil {
+		return d, err
+	}
+	// Eight columns of what is received, of which packets are the second, and
+	// eight of what is sent, with packets the second and drops the fourth.
+	const columns = 16
+	for line := range bytes.Lines(table) {
+		name, rest, _ := bytes.Cut(line, []byte(":"))
+		fields := bytes.Fields(rest)
+		if string(bytes.TrimSpace(name)) != interfaceName || len(fields) != columns {
+			continue
+		}
+		for i, to := range map[int]*uint64{1: &d.rxPackets, 9: &d.txPackets, 11: &d.txDropped} {
+			if *to, err = strconv.ParseUint(string(fields[i]), 10, 64); err != nil {
+				return d, err
+			}
+		}
+		return d, nil
+	}
+	return d, errors.New("the interface is not in /proc/net/dev")
+}
