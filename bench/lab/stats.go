@@ -1,8 +1,9 @@
 package lab
 
-// Stats counts a host's frames. On a Bridge it is packets, of which one may be
-// many datagrams (see the package's Limitations), and only those of Sent,
-// Delivered and Missed.
+// Stats counts a host's frames. On a Switch it is those that faults may befall:
+// no ARP, IGMP or ICMPv6, but for Missed. On a Bridge it is all packets, of which
+// one may be many datagrams (see the package's Limitations), and only those of
+// Sent, Delivered and Missed.
 type Stats struct {
 	Sent      uint64 // from the host, that the fabric has read
 	Missed    uint64 // from the host, that the kernel dropped before the fabric read them
