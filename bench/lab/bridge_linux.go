@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
+	"time"
 )
 
 // A kernelBridge joins hosts by a bridge of the kernel's in a namespace of its
@@ -22,7 +24,7 @@ func newBridge(hosts []*Host, c Config) (fabric, error) {
 	}
 	b := &kernelBridge{ns, hosts}
 	// Without snooping groups are flooded, as the other fabric does it.
-	err = ns.ip(fmt.Sprintf("link add br0 type bridge mcast_snooping 0\n"+
+	_, err = ns.ip(fmt.Sprintf("link add br0 type bridge mcast_snooping 0\n"+
 		"link set br0 addrgenmode none mtu %d\nlink set br0 up\n", c.MTU), nil)
 	for i := 0; i < len(hosts) && err == nil; i++ {
 		err = b.plug(i, c.MTU)
@@ -39,7 +41,28 @@ func (b *kernelBridge) plug(host, mtu int) error {
 	name := b.portName(host)
 	commands := fmt.Sprintf("link add %s mtu %d type veth peer name %s mtu %d netns /proc/self/fd/3\n"+
 		"link set %s addrgenmode none master br0\nlink set %s up\n", name, mtu, interfaceName, mtu, name, name)
-	return b.hosts[host].ns.with(func(f *os.File) error { return b.ns.ip(commands, f) })
+	return b.hosts[host].ns.with(func(f *os.File) error {
+		_, err := b.ns.ip(commands, f)
+		return err
+	})
+}
+
+// ready waits until all ports forward. The kernel notices by and by that both
+// ends of a cable are up, and drops frames until then.
+func (b *kernelBridge) ready() error {
+	const patience = 10 * time.Second
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		ports, err := b.ns.ip("link show master br0\n", nil)
+		if err != nil {
+			return err
+		}
+		if strings.Count(ports, "bridge_slave state forwarding") == len(b.hosts) {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("the bridge's ports do not forward after %v: %s", patience, ports)
+		}
+	}
 }
 
 func (b *kernelBridge) portName(host int) string { return "v" + strconv.Itoa(host+1) }
@@ -59,7 +82,8 @@ func (b *kernelBridge) blackout(host int, on bool) error {
 	if on {
 		state = disabled
 	}
-	return b.ns.ip(fmt.Sprintf("link set %s type bridge_slave state %d\n", b.portName(host), state), nil)
+	_, err := b.ns.ip(fmt.Sprintf("link set %s type bridge_slave state %d\n", b.portName(host), state), nil)
+	return err
 }
 
 func (b *kernelBridge) stats(host int) (Stats, error) {

@@ -80,7 +80,8 @@ func (h *Host) setUp(c Config) error {
 			say("neigh add %s lladdr %s nud permanent dev e0", a, macText(other.MAC()))
 		}
 	}
-	return h.ns.ip(b.String(), nil)
+	_, err := h.ns.ip(b.String(), nil)
+	return err
 }
 
 func macText(mac [6]byte) string {

@@ -98,6 +98,8 @@ type Lab struct {
 
 // A fabric joins hosts, which count from 0 here.
 type fabric interface {
+	// ready waits, once the hosts are set up, until frames get through.
+	ready() error
 	setFaults(host int, rules []Faults) error
 	blackout(host int, on bool) error
 	stats(host int) (Stats, error)
@@ -146,7 +148,7 @@ func (l *Lab) build(c Config) error {
 			return err
 		}
 	}
-	return nil
+	return l.fabric.ready()
 }
 
 // Hosts returns all hosts, the first of which is number 1.

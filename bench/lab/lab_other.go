@@ -20,13 +20,13 @@ func Reexec() error { return errNotLinux }
 
 type namespace struct{}
 
-func newNamespace() (*namespace, error)         { return nil, errNotLinux }
-func (*namespace) inside(func() error) error    { return errNotLinux }
-func (*namespace) ip(string, *os.File) error    { return errNotLinux }
-func (*namespace) close()                       {}
-func newSwitch([]*Host, Config) (fabric, error) { return nil, errNotLinux }
-func newBridge([]*Host, Config) (fabric, error) { return nil, errNotLinux }
-func tie(*exec.Cmd)                             {}
+func newNamespace() (*namespace, error)                { return nil, errNotLinux }
+func (*namespace) inside(func() error) error           { return errNotLinux }
+func (*namespace) ip(string, *os.File) (string, error) { return "", errNotLinux }
+func (*namespace) close()                              {}
+func newSwitch([]*Host, Config) (fabric, error)        { return nil, errNotLinux }
+func newBridge([]*Host, Config) (fabric, error)        { return nil, errNotLinux }
+func tie(*exec.Cmd)                                    {}
 
 type nursery struct{}
 

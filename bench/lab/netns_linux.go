@@ -100,27 +100,29 @@ func (n *namespace) with(f func(*os.File) error) error {
 	return f(n.file)
 }
 
-// ip runs iproute2's ip inside, with one command a line. The file that is lent
-// to it, if any, is called /proc/self/fd/3 there.
-func (n *namespace) ip(commands string, lent *os.File) error {
+// ip runs iproute2's ip inside, with one command a line, and returns what it
+// says, in detail. The file that is lent to it, if any, is called
+// /proc/self/fd/3 there.
+func (n *namespace) ip(commands string, lent *os.File) (string, error) {
 	path, err := ipPath()
 	if err != nil {
-		return err
+		return "", err
 	}
-	cmd := exec.Command(path, "-batch", "-")
+	cmd := exec.Command(path, "-details", "-oneline", "-batch", "-")
 	cmd.Stdin = strings.NewReader(commands)
 	if lent != nil {
 		cmd.ExtraFiles = []*os.File{lent}
 	}
-	var out strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &out
+	var out, complaint strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &complaint
 	if err := n.inside(cmd.Start); err != nil {
-		return err
+		return "", err
 	}
 	if err := cmd.Wait(); err != nil {
-		return fmt.Errorf("ip: %w: %s%s", err, strings.TrimSpace(out.String()), failedLine(commands, out.String()))
+		said := strings.TrimSpace(complaint.String())
+		return "", fmt.Errorf("ip: %w: %s%s", err, said, failedLine(commands, said))
 	}
-	return nil
+	return out.String(), nil
 }
 
 // failedLine quotes the command that ip complains of as "Command failed -:7".
