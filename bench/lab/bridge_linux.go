@@ -11,10 +11,11 @@ import (
 )
 
 // A kernelBridge joins hosts by a bridge of the kernel's in a namespace of its
-// own. Any goroutine may call its methods.
+// own. One goroutine at a time may call its methods.
 type kernelBridge struct {
 	ns    *namespace
 	hosts []*Host
+	dark  map[int]bool // hosts that are cut off
 }
 
 func newBridge(hosts []*Host, c Config) (fabric, error) {
@@ -22,7 +23,7 @@ func newBridge(hosts []*Host, c Config) (fabric, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &kernelBridge{ns, hosts}
+	b := &kernelBridge{ns, hosts, make(map[int]bool)}
 	// Without snooping groups are flooded, as the other fabric does it.
 	_, err = ns.ip(fmt.Sprintf("link add br0 type bridge mcast_snooping 0\n"+
 		"link set br0 addrgenmode none mtu %d\nlink set br0 up\n", c.MTU), nil)
@@ -47,20 +48,26 @@ func (b *kernelBridge) plug(host, mtu int) error {
 	})
 }
 
-// ready waits until all ports forward. The kernel notices by and by that both
+// ready waits until all ports in the bridge forward. The kernel notices by and by that both
 // ends of a cable are up, and drops frames until then.
 func (b *kernelBridge) ready() error {
 	const patience = 10 * time.Second
+	ports := len(b.hosts)
+	for _, on := range b.dark {
+		if on {
+			ports--
+		}
+	}
 	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		ports, err := b.ns.ip("link show master br0\n", nil)
+		said, err := b.ns.ip("link show master br0\n", nil)
 		if err != nil {
 			return err
 		}
-		if strings.Count(ports, "bridge_slave state forwarding") == len(b.hosts) {
+		if strings.Count(said, "bridge_slave state forwarding") == ports {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("the bridge's ports do not forward after %v: %s", patience, ports)
+			return fmt.Errorf("the bridge's ports do not forward after %v: %s", patience, said)
 		}
 	}
 }
@@ -74,16 +81,18 @@ func (b *kernelBridge) setFaults(_ int, rules []Faults) error {
 	return nil
 }
 
-// blackout makes the port disabled as the spanning tree would, so that the
-// host's interface keeps its carrier.
+// blackout takes the host's port from the bridge. Its interface keeps its
+// carrier, and with it its routes.
 func (b *kernelBridge) blackout(host int, on bool) error {
-	const disabled, forwarding = 0, 3 // BR_STATE_DISABLED, BR_STATE_FORWARDING
-	state := forwarding
+	master := "master br0"
 	if on {
-		state = disabled
+		master = "nomaster"
 	}
-	_, err := b.ns.ip(fmt.Sprintf("link set %s type bridge_slave state %d\n", b.portName(host), state), nil)
-	return err
+	if _, err := b.ns.ip(fmt.Sprintf("link set %s %s\n", b.portName(host), master), nil); err != nil {
+		return err
+	}
+	b.dark[host] = on
+	return b.ready()
 }
 
 func (b *kernelBridge) stats(host int) (Stats, error) {

@@ -215,8 +215,8 @@ func (s *tapSwitch) forward(from int, buf int32, now time.Duration) {
 	traffic := isTraffic(frame)
 	var shared draw
 	if traffic {
-		p.counts.sent.Add(1)
 		shared = drawFrom(s.shared)
+		defer p.counts.sent.Add(1) // that it is counted says that its fate is sealed
 	}
 	if p.dark.Load() {
 		if traffic {
