@@ -78,6 +78,10 @@ type Options struct {
 	FragmentEncoded bool
 	FragmentNull    bool // the original packet has no such option
 
+	// FragmentCode is what the 7 bits behind the U bit are if FragmentEncoded: they
+	// belong to the code word.
+	FragmentCode uint8
+
 	FragmentSQN    SQN    // OPT_FRAGMENT: the packet with the APDU's first fragment
 	FragmentOffset uint32 // OPT_FRAGMENT: octets from the start of the APDU
 	FragmentLength uint32 // OPT_FRAGMENT: octets of the whole APDU

@@ -82,6 +82,9 @@ func (o *Options) specific(t OptionType) (b byte) {
 	switch t {
 	case OptFragment:
 		bit(o.FragmentNull, optEncodedNull)
+		if o.FragmentEncoded {
+			b |= o.FragmentCode & optSpecific
+		}
 	case OptParityPrm:
 		bit(o.ProactiveParity, parityPrmPro)
 		bit(o.OnDemandParity, parityPrmOnd)

@@ -173,6 +173,7 @@ func (o *Options) consumePlain(h OptionHeader, value []byte) bool {
 	switch h.Type {
 	case OptFragment:
 		o.FragmentEncoded, o.FragmentNull = h.Encoded, h.EncodedNull
+		o.FragmentCode = h.Specific
 		o.FragmentSQN = SQN(binary.BigEndian.Uint32(value))
 		o.FragmentOffset = binary.BigEndian.Uint32(value[4:])
 		o.FragmentLength = binary.BigEndian.Uint32(value[8:])

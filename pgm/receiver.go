@@ -1,65 +1,6 @@
 package pgm
 
-import (
-	"net/netip"
-	"time"
-)
-
-// A ReceiverConfig is what a receiver is told. Constructors panic if it makes no
-// sense.
-type ReceiverConfig struct {
-	// TSI names the session.
-	TSI TSI
-
-	// Port is the Data-Destination Port.
-	Port uint16
-
-	// Source is the address that the session's packets come from: NAKs go there
-	// until an SPM says where to. There is no default.
-	Source netip.Addr
-
-	// Group is the address that the session's data goes to. There is no default.
-	Group netip.Addr
-
-	// Dice returns numbers uniform in [0, 1). There is no default.
-	Dice func() float64
-
-	// WindowPackets is how far received data may be ahead of what is missing;
-	// what is missing farther back is given up. A window that is used to its end
-	// takes 64 octets for each. Zero: 65536. At most 2²⁴.
-	WindowPackets int
-
-	// WindowOctets bounds the copies of data that wait for what is missing. Zero:
-	// 64 MiB.
-	WindowOctets int
-
-	// LatencyBudget is after how long what is missing is given up, whatever the
-	// source could still repeat. Zero: never for that.
-	LatencyBudget time.Duration
-
-	// Retries is NAK_NCF_RETRIES and NAK_DATA_RETRIES. Zero: 50. At most 250.
-	Retries int
-
-	// ArrivalOrder has data delivered as it comes. Gaps are reported all the
-	// same. Zero: data comes in the order of its numbers.
-	ArrivalOrder bool
-
-	// Join has a receiver that joins late ask for what OPT_JOIN allows. Zero: it
-	// begins with the first packet that it hears.
-	Join bool
-}
-
-func (c ReceiverConfig) filled() ReceiverConfig {
-	c.WindowPackets = orDefault(c.WindowPackets, 1<<16)
-	c.WindowOctets = orDefault(c.WindowOctets, 64<<20)
-	c.Retries = orDefault(c.Retries, 50)
-	assert(c.Source.IsValid() && c.Group.IsValid() && c.Dice != nil, "ReceiverConfig: no Source, Group or Dice")
-	assert(c.WindowPackets >= 16 && c.WindowPackets <= 1<<24, "ReceiverConfig: WindowPackets out of range")
-	assert(c.WindowOctets > 0xffff, "ReceiverConfig: WindowOctets out of range")
-	assert(c.Retries > 0 && c.Retries <= 250, "ReceiverConfig: Retries out of range")
-	assert(c.LatencyBudget >= 0, "ReceiverConfig: LatencyBudget out of range")
-	return c
-}
+import "time"
 
 // A phase is how far a receiver is with its session.
 //
@@ -104,6 +45,7 @@ type Receiver struct {
 	straySQN SQN
 
 	repairs repairTrack
+	fec     rxFEC
 
 	options Options // scratch
 	stats   ReceiverStats
@@ -142,8 +84,12 @@ func (r *Receiver) Handle(now time.Time, h *Header, body []byte) (err error) {
 	switch h.Type {
 	case TypeODATA, TypeRDATA:
 		var d Data
-		if d, err = ConsumeData(h, body, &r.options); err == nil && h.Options&BitParity == 0 {
-			r.handleData(at, h.Type, &d)
+		if d, err = ConsumeData(h, body, &r.options); err == nil {
+			if h.Options&BitParity == 0 {
+				r.handleData(at, h.Type, &d)
+			} else {
+				r.handleParity(at, h, &d)
+			}
 		}
 	case TypeSPM:
 		var m SPM
@@ -152,8 +98,8 @@ func (r *Receiver) Handle(now time.Time, h *Header, body []byte) (err error) {
 		}
 	case TypeNCF, TypeNAK:
 		var k NAK
-		if k, err = ConsumeNAK(h, body, &r.options); err == nil && h.Options&BitParity == 0 {
-			r.handleNAK(at, h.Type, &k)
+		if k, err = ConsumeNAK(h, body, &r.options); err == nil {
+			r.handleNAK(at, h, &k)
 		}
 	case TypeSPMR:
 		// "If a receiver does see a matching multicast SPMR within its chosen
@@ -170,10 +116,13 @@ func (r *Receiver) Handle(now time.Time, h *Header, body []byte) (err error) {
 }
 
 // startTimers has NAKs pending for what is missing and had none so far. What is
-// noticed together has one back-off, and so comes to be asked for in one NAK.
+// noticed together has one back-off, and so comes to be asked for in one NAK. That
+// of the group that is being sent waits for parity first.
 func (r *Receiver) startTimers(at time.Duration) {
 	if w := r.rxw; len(w.timers) < w.gone && len(w.timers) < timerLimit/2 {
-		w.start(at + r.backOff.draw())
+		wait := r.backOff.draw()
+		w.start(at+wait, r.parityFrom())
+		w.start(at+wait+parityGrace, w.lead+1)
 	}
 }
 
@@ -207,6 +156,9 @@ func (r *Receiver) handleData(at time.Duration, t Type, d *Data) {
 	}
 	r.strays = 0
 	r.advanceTrail(at, d.Trail)
+	if r.fec.k > 0 {
+		r.passGroups()
+	}
 	if d.SQN.Before(w.next) {
 		r.stats.Duplicates++
 		return
@@ -225,9 +177,16 @@ func (r *Receiver) handleNew(at time.Duration, d *Data) {
 		r.accept(d)
 		return
 	}
+	lead := w.lead
 	w.extend(at, d.SQN)
 	r.place(d)
-	if w.lead-w.next >= SQN(w.limit) {
+	r.limitWindow()
+	r.leadMoved(at, lead)
+}
+
+// limitWindow gives up what is missing too far behind the lead.
+func (r *Receiver) limitWindow() {
+	if w := r.rxw; w.lead-w.next >= SQN(w.limit) {
 		w.loseBefore(w.lead-SQN(w.limit)+1, GapOverrun)
 	}
 }
@@ -242,7 +201,8 @@ func (r *Receiver) handleRepair(at time.Duration, t Type, d *Data) {
 	}
 	if p.missing() {
 		if t == TypeRDATA {
-			r.repaired(at, d.SQN, p)
+			r.stats.Repaired++
+			r.recovered(at, t, d.SQN, p)
 		} else {
 			r.stats.Reordered++
 			r.backOff.reordered(at - p.missed)
@@ -251,16 +211,24 @@ func (r *Receiver) handleRepair(at time.Duration, t Type, d *Data) {
 	if w.next == d.SQN {
 		w.received(d.SQN)
 		r.now = arrival{true, d.SQN, d.Payload}
+		r.holdCopy(d)
 	} else {
 		r.place(d)
 	}
+	if start := d.SQN &^ r.fec.mask; r.fec.k > 0 && r.fec.hasGroup(start) {
+		if g := r.group(start); g.count > 0 {
+			r.decode(at, t, g)
+		}
+	}
 }
 
-// repaired takes the measures of a repair.
-func (r *Receiver) repaired(at time.Duration, sqn SQN, p *rxPacket) {
-	r.stats.Repaired++
+// recovered takes the measures of a repair, which is of type t.
+func (r *Receiver) recovered(at time.Duration, t Type, sqn SQN, p *rxPacket) {
 	r.stats.repairTime(at - p.missed)
 	r.backOff.settled()
+	if t != TypeRDATA {
+		return
+	}
 	if p.state == rxWaitData && p.dataRetries == 0 && p.restarts <= 1 {
 		r.backOff.repair.sample(at - p.since)
 	}
@@ -271,6 +239,7 @@ func (r *Receiver) repaired(at time.Duration, sqn SQN, p *rxPacket) {
 // report first.
 func (r *Receiver) accept(d *Data) {
 	r.now = arrival{true, d.SQN, d.Payload}
+	r.holdCopy(d)
 	if w := r.rxw; !r.jump && w.next == d.SQN {
 		w.begin(d.SQN + 1)
 	}
@@ -280,11 +249,14 @@ func (r *Receiver) accept(d *Data) {
 func (r *Receiver) place(d *Data) {
 	w := r.rxw
 	if r.cfg.ArrivalOrder {
-		w.received(d.SQN)
 		r.now = arrival{true, d.SQN, d.Payload}
+		if r.fec.k == 0 || !w.store(d.SQN, d.Payload, fragmentOf(&r.options)) {
+			w.received(d.SQN)
+		}
+		w.at(d.SQN).delivered = true
 		return
 	}
-	if w.store(d.SQN, d.Payload) {
+	if w.store(d.SQN, d.Payload, fragmentOf(&r.options)) {
 		return
 	}
 	// The packet is dropped, and asked for again when the window has moved. It
@@ -346,6 +318,7 @@ func (r *Receiver) stray(sqn SQN) bool {
 func (r *Receiver) jumpTo(target SQN, reason GapReason) {
 	w := r.rxw
 	w.loseBefore(w.lead+1, reason)
+	r.forgetParity()
 	r.jump, r.target, r.reason = true, target, reason
 }
 
@@ -387,6 +360,9 @@ func (r *Receiver) handleSPM(at time.Duration, m *SPM) {
 		r.backOff.learn(o)
 		r.path.lists = true
 	}
+	if o.Present.Has(OptParityPrm) {
+		r.learnParity(o)
+	}
 	if unreachable || !m.HasWindow() || m.Lead.Sub(m.Trail) < -1 {
 		return
 	}
@@ -394,6 +370,9 @@ func (r *Receiver) handleSPM(at time.Duration, m *SPM) {
 		r.join(m.Lead+1, m.Trail)
 	}
 	r.handleLead(at, m)
+	if size := o.CurrentTGSize; r.fec.k > 0 && o.Present.Has(OptCurrTGSize) && size == uint32(m.Lead&r.fec.mask)+1 {
+		r.shorten(at, m.Lead&^r.fec.mask, int(size))
+	}
 	switch {
 	case o.Present.Has(OptRST):
 		r.rst = true
@@ -422,66 +401,8 @@ func (r *Receiver) handleLead(at time.Duration, m *SPM) {
 		w.retract(m.Lead)
 		return
 	}
+	lead := w.lead
 	w.extend(at, m.Lead)
-	if w.lead-w.next >= SQN(w.limit) {
-		w.loseBefore(w.lead-SQN(w.limit)+1, GapOverrun)
-	}
-}
-
-// maxRestarts is how often NCFs and others' NAKs may put off the next NAK for
-// one packet, since the last: whoever forges them delays a repair by so many
-// times NAK_RDATA_IVL and no more.
-const maxRestarts = 3
-
-// handleNAK takes in an NCF, or a NAK that another receiver multicast.
-//
-// Those for data that was not heard of yet are ignored, though the RFC allows
-// taking them for the news of a loss: a forged one would have us report gaps that
-// are none. Heartbeats bring the same news.
-//
-// https://www.rfc-editor.org/rfc/rfc3208#section-6.3
-func (r *Receiver) handleNAK(at time.Duration, t Type, k *NAK) {
-	if t == TypeNCF {
-		r.stats.NCFs++
-	} else {
-		r.stats.OthersNAKs++
-	}
-	if r.phase != phaseJoined {
-		return
-	}
-	r.suppress(at, t, k.SQN)
-	for _, sqn := range r.options.NAKList() {
-		r.suppress(at, t, sqn)
-	}
-}
-
-// suppress moves one packet to the state in which its NAK has been sent, by us or
-// another, and starts the timer of that state.
-func (r *Receiver) suppress(at time.Duration, t Type, sqn SQN) {
-	w := r.rxw
-	if !w.has(sqn) {
-		return
-	}
-	p := w.at(sqn)
-	if !p.missing() || p.restarts >= maxRestarts {
-		return
-	}
-	if t == TypeNCF && p.state == rxWaitNCF && p.mine {
-		r.backOff.rtt.sample(at - p.since)
-	}
-	p.restarts++
-	p.mine = false
-	wait := r.backOff.data(p.dataRetries)
-	switch {
-	case t == TypeNCF && p.state != rxWaitData:
-		p.state, p.since = rxWaitData, at
-	case t == TypeNAK && p.state != rxWaitData:
-		p.state, p.since = rxWaitNCF, at
-		wait = r.backOff.repeat(p.ncfRetries)
-	}
-	if p.timer != 0 {
-		w.timers.move(w, p, at+wait)
-	} else if len(w.timers) < timerLimit {
-		w.timers.add(w, sqn, at+wait)
-	}
+	r.limitWindow()
+	r.leadMoved(at, lead)
 }

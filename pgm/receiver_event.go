@@ -74,6 +74,9 @@ func (r *Receiver) Next() ReceiverEvent {
 	case r.now.present && !r.jump:
 		return r.deliver()
 	}
+	if e, ok := r.nextDecoded(); ok {
+		return e
+	}
 	for w.next != w.lead+1 {
 		p := w.at(w.next)
 		switch {
@@ -84,12 +87,19 @@ func (r *Receiver) Next() ReceiverEvent {
 		case p.state == rxLost:
 			return r.gap()
 		default:
-			sqn, buffer := w.next, p.buffer
+			sqn, buffer, delivered := w.next, p.buffer, p.delivered
 			p.buffer = 0
 			w.pass()
-			if buffer != 0 {
+			if buffer == 0 {
+				continue
+			}
+			if r.fec.k > 0 {
+				r.hold(sqn, buffer-1)
+			} else {
 				r.lent = buffer
-				return r.data(sqn, w.pool.buffers[buffer-1])
+			}
+			if !delivered {
+				return r.data(sqn, w.pool.buffers[buffer-1].octets)
 			}
 		}
 	}
@@ -156,7 +166,7 @@ func (r *Receiver) last() ReceiverEvent {
 	case r.rst:
 		r.phase = phaseEnded
 		return ReceiverEvent{Kind: ReceiverRST, SQN: w.lead}
-	case r.fin && w.next == r.finLead+1:
+	case r.fin && !w.next.Before(r.finLead+1):
 		r.phase = phaseEnded
 		return ReceiverEvent{Kind: ReceiverFIN, SQN: r.finLead}
 	}
@@ -174,6 +184,7 @@ type ReceiverStats struct {
 	Duplicates  uint64 // data that was not missing
 	Reordered   uint64 // data that came as ODATA after it was missed
 	Repaired    uint64 // data that was missing and came as RDATA
+	Decoded     uint64 // data that was missing and was made of parity
 	OutOfWindow uint64 // data that belongs to no window we know
 	OutOfMemory uint64 // data dropped, to be asked for again
 	Gaps        uint64 // gap events
@@ -181,8 +192,12 @@ type ReceiverStats struct {
 
 	SPMs, RDATA, NCFs, OthersNAKs uint64
 
+	Parity       uint64 // parity packets, which are not in RDATA
+	ParityErrors uint64 // parity that contradicts itself or the data
+
 	NAKs       uint64 // packets sent
 	NAKEntries uint64 // sequence numbers in them
+	ParityNAKs uint64 // packets that ask for parity; NAKs counts them too
 	SPMRs      uint64 // sent
 
 	Malformed uint64 // what Handle returned an error for

@@ -95,7 +95,7 @@ func (r *Receiver) Output(now time.Time, buf []byte) ([]byte, Destination, netip
 		return AppendSPMR(buf[:0], &h, nil), ToSource, r.cfg.Source
 	}
 	var list [1 + MaxNAKList]SQN
-	due := r.collect(at, list[:0])
+	due, parity := r.collect(at, list[:0])
 	if r.path.spmr == spmrGroup {
 		return r.Output(now, buf) // the NAKs were held, and an SPMR is due instead
 	}
@@ -103,6 +103,10 @@ func (r *Receiver) Output(now time.Time, buf []byte) ([]byte, Destination, netip
 		return nil, 0, netip.Addr{}
 	}
 	slices.SortFunc(due, func(a, b SQN) int { return int(a.Sub(b)) })
+	if parity {
+		h.Options = BitParity
+		r.stats.ParityNAKs++
+	}
 	r.stats.NAKs++
 	r.stats.NAKEntries += uint64(len(due))
 	// "It also records both the address of the source of the corresponding ODATA
@@ -163,8 +167,9 @@ func (r *Receiver) applyBudget(at time.Duration) {
 const nakSlack = 50 * time.Microsecond
 
 // collect handles timers that are over and returns what to send a NAK for, as
-// much as one packet takes.
-func (r *Receiver) collect(at time.Duration, due []SQN) []SQN {
+// much as one packet takes: packets, or groups with the number of parity packets
+// that is needed.
+func (r *Receiver) collect(at time.Duration, due []SQN) (list []SQN, parity bool) {
 	w := r.rxw
 	limit := 1
 	if r.path.lists {
@@ -186,13 +191,47 @@ func (r *Receiver) collect(at time.Duration, due []SQN) []SQN {
 			}
 			continue
 		}
-		p.state, p.since, p.restarts = rxWaitNCF, at, 0
-		p.mine = p.ncfRetries == 0 && p.dataRetries == 0
-		w.timers.move(w, p, at+r.backOff.repeat(p.ncfRetries))
+		need := r.parityNeeded(t.sqn)
+		if len(due) > 0 && parity != (need > 0) {
+			break // a list has either
+		}
+		if parity = need > 0; parity {
+			due = append(due, r.askGroup(at, t.sqn, need))
+			continue
+		}
+		r.asked(at, t.sqn)
 		due = append(due, t.sqn)
 	}
 	r.startTimers(at)
-	return due
+	return due, parity
+}
+
+// askGroup has so many parity packets asked for, and returns the entry of the NAK:
+// "NAK_PKT_CNT and NCF_PKT_CNT are 0-based counters".
+//
+// https://www.rfc-editor.org/rfc/rfc3208#section-11.3.1
+func (r *Receiver) askGroup(at time.Duration, sqn SQN, need int) SQN {
+	f, w := &r.fec, r.rxw
+	start := sqn &^ f.mask
+	for i := range f.k {
+		if sqn := start + SQN(i); w.has(sqn) && w.at(sqn).missing() {
+			r.asked(at, sqn)
+		}
+	}
+	return start + SQN(need-1)
+}
+
+// asked moves a packet to the state in which its NAK is out.
+func (r *Receiver) asked(at time.Duration, sqn SQN) {
+	w := r.rxw
+	p := w.at(sqn)
+	p.state, p.since, p.restarts = rxWaitNCF, at, 0
+	p.mine = p.ncfRetries == 0 && p.dataRetries == 0
+	if deadline := at + r.backOff.repeat(p.ncfRetries); p.timer != 0 {
+		w.timers.move(w, p, deadline)
+	} else if len(w.timers) < timerLimit {
+		w.timers.add(w, sqn, deadline)
+	}
 }
 
 // held reports whether no NAK may be sent for now, and puts it off. "A receiver

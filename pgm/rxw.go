@@ -37,6 +37,7 @@ type rxPacket struct {
 
 	state       rxState
 	mine        bool      // rxWaitNCF: by our NAK, the first for it
+	delivered   bool      // rxHaveData: the user has it, though what precedes it is missing
 	reason      GapReason // rxLost
 	ncfRetries  uint8     // NAK_NCF_RETRIES counts these
 	dataRetries uint8     // NAK_DATA_RETRIES counts these
@@ -44,6 +45,9 @@ type rxPacket struct {
 }
 
 func (p *rxPacket) missing() bool { return p.state >= rxBackOff && p.state <= rxWaitData }
+
+// wanted reports whether the packet would be delivered if it came.
+func (p *rxPacket) wanted() bool { return p.missing() || p.state == rxLost }
 
 // An rxw is the receive window.
 //
@@ -144,8 +148,8 @@ func (w *rxw) grow(span int) {
 
 // store keeps a copy of payload for a missing packet until its turn. It reports
 // whether there was memory.
-func (w *rxw) store(sqn SQN, payload []byte) bool {
-	buffer, ok := w.pool.take(payload)
+func (w *rxw) store(sqn SQN, payload []byte, part fragment) bool {
+	buffer, ok := w.pool.take(payload, part)
 	if ok {
 		w.received(sqn)
 		w.at(sqn).buffer = buffer + 1
@@ -209,10 +213,10 @@ func (w *rxw) pass() {
 	w.next++
 }
 
-// start gives timers that end at deadline to missing packets that never had one,
-// the oldest first, as far as there are timers.
-func (w *rxw) start(deadline time.Duration) {
-	for ; w.fresh != w.lead+1 && len(w.timers) < timerLimit; w.fresh++ {
+// start gives timers that end at deadline to missing packets before end that never
+// had one, the oldest first, as far as there are timers.
+func (w *rxw) start(deadline time.Duration, end SQN) {
+	for ; w.fresh.Before(end) && len(w.timers) < timerLimit; w.fresh++ {
 		if p := w.at(w.fresh); p.missing() && p.timer == 0 {
 			w.timers.add(w, w.fresh, deadline)
 		}

@@ -93,53 +93,91 @@ func (h timerHeap) check() {
 type bufferPool struct {
 	limit   int // octets
 	octets  int // ≤ limit: the capacity of all buffers
-	buffers [][]byte
+	buffers []rxBuffer
 	free    []int32
+	kept    int // buffers that rxFEC has
+}
+
+// An rxBuffer is a copy of a payload, and which part of an APDU that is.
+type rxBuffer struct {
+	octets []byte
+	part   fragment
 }
 
 // bufferGrain is what the capacity of a buffer is a multiple of, so that payloads
 // of many sizes come to fit into any.
 const bufferGrain = 512
 
+func capacityFor(n int) int { return max(n+bufferGrain-1, bufferGrain) / bufferGrain * bufferGrain }
+
 // take copies payload into a buffer and returns which. It reports whether there
 // was memory.
-func (b *bufferPool) take(payload []byte) (buffer int32, ok bool) {
-	capacity := max(len(payload)+bufferGrain-1, bufferGrain) / bufferGrain * bufferGrain
-	if n := len(b.free); n > 0 {
-		buffer = b.free[n-1]
-		if cap(b.buffers[buffer]) < len(payload) && !b.enlarge(buffer, capacity) {
+func (b *bufferPool) take(payload []byte, part fragment) (buffer int32, ok bool) {
+	if buffer, ok = b.get(len(payload)); ok {
+		copy(b.buffers[buffer].octets, payload)
+		b.buffers[buffer].part = part
+	}
+	return buffer, ok
+}
+
+// blank returns a buffer of n octets that are zero.
+func (b *bufferPool) blank(n int) (buffer int32, ok bool) {
+	if buffer, ok = b.get(n); ok {
+		clear(b.buffers[buffer].octets)
+		b.buffers[buffer].part = fragment{}
+	}
+	return buffer, ok
+}
+
+// spare reports whether there is memory for n octets that data will hardly miss.
+func (b *bufferPool) spare(n int) bool {
+	return len(b.free) > 0 || b.octets+capacityFor(n) <= b.limit/4*3
+}
+
+// get returns a buffer of n octets, with anything in it.
+func (b *bufferPool) get(n int) (buffer int32, ok bool) {
+	capacity := capacityFor(n)
+	if free := len(b.free); free > 0 {
+		buffer = b.free[free-1]
+		if cap(b.buffers[buffer].octets) < n && !b.enlarge(buffer, capacity) {
 			return 0, false
 		}
-		b.free = b.free[:n-1]
+		b.free = b.free[:free-1]
 	} else {
 		if b.octets+capacity > b.limit {
 			return 0, false
 		}
 		buffer = int32(len(b.buffers))
-		b.buffers = append(b.buffers, nil)
+		b.buffers = append(b.buffers, rxBuffer{})
 		b.enlarge(buffer, capacity)
 	}
-	b.buffers[buffer] = append(b.buffers[buffer][:0], payload...)
+	b.buffers[buffer].octets = b.buffers[buffer].octets[:n]
 	return buffer, true
 }
 
 // enlarge replaces a buffer. It reports whether there was memory.
 func (b *bufferPool) enlarge(buffer int32, capacity int) bool {
-	added := capacity - cap(b.buffers[buffer])
+	added := capacity - cap(b.buffers[buffer].octets)
 	if b.octets+added > b.limit {
 		return false
 	}
 	b.octets += added
-	b.buffers[buffer] = make([]byte, 0, capacity)
+	b.buffers[buffer].octets = make([]byte, 0, capacity)
 	return true
 }
 
 func (b *bufferPool) release(buffer int32) { b.free = append(b.free, buffer) }
 
-// check panics unless all buffers are free but for held, and one that may be
-// lent to the user.
+// giveUp releases a buffer that was kept.
+func (b *bufferPool) giveUp(buffer int32) {
+	b.kept--
+	b.release(buffer)
+}
+
+// check panics unless all buffers are free but for held, those that are kept, and
+// one that may be lent to the user.
 func (b *bufferPool) check(held int) {
-	used := len(b.buffers) - len(b.free)
+	used := len(b.buffers) - len(b.free) - b.kept
 	assert(used == held || used == held+1, "buffers: one leaked")
 	assert(b.octets <= b.limit, "buffers: more memory than the limit")
 }

@@ -32,6 +32,7 @@ type Source struct {
 	spm     spmSchedule
 	ncfs    ncfQueue
 	tuner   tuner
+	fec     sourceFEC
 	options Options // scratch: of what is consumed or appended now
 	stats   SourceStats
 }
@@ -40,8 +41,11 @@ type Source struct {
 // those of Next.
 type SourceStats struct {
 	ODATA, ODATAOctets uint64
-	RDATA, RDATAOctets uint64
+	RDATA, RDATAOctets uint64 // parity that was asked for included
 	SPMs, NCFs         uint64
+
+	Parity, ParityOctets uint64 // proactive parity packets, which are not in ODATA
+	ParityRDATA          uint64 // parity packets that were asked for
 
 	NAKs          uint64 // packets
 	NAKEntries    uint64 // sequence numbers in them
@@ -63,6 +67,7 @@ func NewSource(cfg SourceConfig, now time.Time) *Source {
 	s.txw = newTXW(c.First, c.WindowOctets, c.WindowPackets, c.MaxTPDU, c.WindowAge)
 	s.total = newRate(c.Rate, c.MaxTPDU, 0)
 	s.repair = newRate(min(c.Rate, int64(float64(c.Rate)*c.RepairShare)+1), c.MaxTPDU, 0)
+	s.fec = newSourceFEC(c.FEC, c.First, len(s.txw.index), c.MaxTPDU)
 	s.spm.start(&s.cfg)
 	s.tuner.start(c.Receivers)
 	return s
@@ -96,14 +101,15 @@ func (s *Source) Reserve() []byte {
 	if room == nil {
 		return nil
 	}
-	return room[s.headerSize():]
+	return room[s.headerSize() : len(room)-s.fec.reserved()]
 }
 
 // Commit hands over the first n octets of what Reserve returned: they are one
 // packet's payload from here on.
 func (s *Source) Commit(now time.Time, n int) {
 	header := s.headerSize()
-	assert(n >= 0 && header+n <= s.cfg.MaxTPDU, "Commit of more than Reserve returned")
+	assert(n >= 0 && header+n <= s.cfg.MaxTPDU-s.fec.reserved(), "Commit of more than Reserve returned")
+	s.skipGroup()
 	start := s.txw.head + header
 	s.txw.commit(now.Sub(s.epoch), header, header+n, SumOf(s.txw.ring[start:start+n]))
 }
@@ -163,6 +169,7 @@ func (s *Source) Finished() bool {
 // https://www.rfc-editor.org/rfc/rfc3208#section-5.1.3
 func (s *Source) Next(now time.Time, buf []byte) ([]byte, Destination) {
 	at := now.Sub(s.epoch)
+	s.closeIdle(at)
 	var packet []byte
 	switch {
 	case s.ncfs.count > 0:
@@ -184,34 +191,66 @@ func (s *Source) Next(now time.Time, buf []byte) ([]byte, Destination) {
 	return packet, ToGroup
 }
 
-// nextData returns RDATA or ODATA, if there is any and the rate allows it.
+// nextData returns RDATA, parity or ODATA, if there is any and the rate allows it.
 // Repairs go first, as receivers wait for them, but for no more than their share
-// while there is data.
+// while there is data. Proactive parity follows its group at once.
 func (s *Source) nextData(at time.Duration, b []byte) []byte {
 	w := s.txw
-	data := w.unsent() > 0
-	if w.waiting > 0 {
-		sqn := w.oldest()
-		size := int(w.at(sqn).size)
-		if s.total.allows(at, size) && (!data || s.repair.allows(at, size)) {
-			s.total.charge(at, size)
-			s.repair.charge(at, size)
-			return s.appendRDATA(at, b, sqn)
+	if size := s.repairSize(); size > 0 && s.total.allows(at, size) && (!s.hasData() || s.repair.allows(at, size)) {
+		b = s.nextRepair(at, b)
+		s.total.charge(at, len(b))
+		s.repair.charge(at, len(b))
+		return b
+	}
+	if s.fec.due > 0 {
+		if !s.total.allows(at, s.cfg.MaxTPDU) {
+			return nil
+		}
+		if b := s.nextProactive(b); b != nil {
+			s.total.charge(at, len(b))
+			return b
 		}
 	}
-	if !data || !s.total.allows(at, int(w.at(w.next).size)) {
+	if w.unsent() == 0 || !s.total.allows(at, int(w.at(w.next).size)) {
 		return nil
 	}
 	sqn := w.next
 	packet := w.octets(sqn)
 	s.total.charge(at, len(packet))
 	w.next++
+	s.fec.dataSent(at, sqn)
 	s.finishIfDone()
 	p := w.at(sqn)
 	s.appendData(packet[:0:p.header], TypeODATA, sqn, packet[p.header:], p.sum)
 	s.stats.ODATA++
 	s.stats.ODATAOctets += uint64(len(packet))
 	return packet
+}
+
+// hasData reports whether data waits, or parity that belongs to it.
+func (s *Source) hasData() bool { return s.txw.unsent() > 0 || s.fec.due > 0 }
+
+// repairSize returns how many octets the next repair has at most, and zero if
+// there is none.
+func (s *Source) repairSize() int {
+	if s.txw.waiting > 0 {
+		return int(s.txw.at(s.txw.oldest()).size)
+	}
+	if _, ok := s.asked(); ok {
+		return s.cfg.MaxTPDU
+	}
+	return 0
+}
+
+// nextRepair appends the next repair, of which there is one. Those that were
+// asked for by number go first: they are what receivers fall back to, or of an
+// open group.
+func (s *Source) nextRepair(at time.Duration, b []byte) []byte {
+	if s.txw.waiting > 0 {
+		return s.appendRDATA(at, b, s.txw.oldest())
+	}
+	start, _ := s.asked()
+	return s.nextAsked(at, b, start)
 }
 
 // appendRDATA appends the repair of sqn.
@@ -235,9 +274,13 @@ func (s *Source) appendData(b []byte, t Type, sqn SQN, payload []byte, sum Sum) 
 	h := NewHeader(t, s.cfg.TSI, s.cfg.Port)
 	d := Data{SQN: sqn, Trail: s.txw.trail, Payload: payload}
 	var o *Options
-	if s.txw.at(sqn).header != DataHeaderSize {
+	if p := s.txw.at(sqn); p.header != DataHeaderSize {
 		o = &s.options
-		o.Present = SetOf(OptSYN)
+		o.Present = 0
+		if p.isSYN() {
+			o.Present = SetOf(OptSYN)
+		}
+		p.fragment(s.txw.octets(sqn)).describe(o)
 	}
 	return AppendDataHeader(b, &h, &d, o, sum)
 }
@@ -252,13 +295,19 @@ func (s *Source) Deadline(now time.Time) time.Time {
 	next := s.spm.when()
 	s.total.refill(at)
 	w := s.txw
-	if w.unsent() > 0 {
+	switch {
+	case s.fec.due > 0:
+		next = min(next, s.total.when(s.cfg.MaxTPDU))
+	case w.unsent() > 0:
 		next = min(next, s.total.when(int(w.at(w.next).size)))
+	case s.fec.partial && s.closing:
+		return now
+	case s.fec.partial:
+		next = min(next, s.fec.closing)
 	}
-	if w.waiting > 0 {
-		size := int(w.at(w.oldest()).size)
+	if size := s.repairSize(); size > 0 {
 		when := s.total.when(size)
-		if w.unsent() > 0 {
+		if s.hasData() {
 			s.repair.refill(at)
 			when = max(when, s.repair.when(size))
 		}

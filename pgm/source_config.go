@@ -23,7 +23,7 @@ type SourceConfig struct {
 	Group netip.Addr
 
 	// First is the number of the first data packet. Zero is a number like any
-	// other.
+	// other. With FEC it is rounded down to a multiple of FEC.Group.
 	First SQN
 
 	// MaxTPDU is the size of the largest packet in octets, the layers below PGM
@@ -76,6 +76,9 @@ type SourceConfig struct {
 	// JoinPackets is how many packets back a late joiner may ask for: SPMs bear
 	// OPT_JOIN. Zero: none, and no option.
 	JoinPackets int
+
+	// FEC is the parity that is sent. Zero: none.
+	FEC FECConfig
 
 	// RTT is the longest time from a receiver to the source and back that is
 	// usual in this network. It is advertised. Zero: 200 µs.
@@ -138,6 +141,9 @@ func (c SourceConfig) filled() SourceConfig {
 	// So that what Next returned is not overwritten while it is on its way.
 	assert(2*c.QueuePackets <= c.WindowPackets && 2*c.QueuePackets*c.MaxTPDU <= c.WindowOctets, "SourceConfig: QueuePackets is more than half the window")
 	assert(c.Ambient > 0 && c.RTT > 0 && c.Receivers >= 0 && c.JoinPackets >= 0, "SourceConfig: Ambient, RTT or Receivers out of range")
+	if c.FEC = c.FEC.filled(&c); c.FEC.Group > 0 {
+		c.First &^= SQN(c.FEC.Group - 1)
+	}
 	for _, d := range c.Heartbeats {
 		assert(d > 0, "SourceConfig: Heartbeats out of range")
 	}

@@ -17,8 +17,14 @@ const (
 
 // An ncf is one NAK packet to be confirmed.
 type ncf struct {
-	count uint8 // ≥ 1
-	sqns  [1 + MaxNAKList]SQN
+	count  uint8 // ≥ 1
+	parity bool
+	sqns   [1 + MaxNAKList]SQN
+}
+
+func (c *ncf) add(sqn SQN) {
+	c.sqns[c.count] = sqn
+	c.count++
 }
 
 // An ncfQueue is a ring of them.
@@ -64,7 +70,7 @@ func (s *Source) Handle(now time.Time, h *Header, body []byte) error {
 func (s *Source) handleNAK(at time.Duration, h *Header, k *NAK) {
 	s.stats.NAKs++
 	switch {
-	case k.Source != s.cfg.NLA || k.Group != s.cfg.Group || h.Options&BitParity != 0:
+	case k.Source != s.cfg.NLA || k.Group != s.cfg.Group || h.Options&BitParity != 0 && !s.fec.OnDemand:
 		s.stats.Astray++
 		return
 	case s.ncfs.count == ncfLimit:
@@ -72,7 +78,7 @@ func (s *Source) handleNAK(at time.Duration, h *Header, k *NAK) {
 		return
 	}
 	c := &s.ncfs.ring[(s.ncfs.head+s.ncfs.count)%ncfLimit]
-	c.count = 0
+	c.count, c.parity = 0, h.Options&BitParity != 0
 	s.nakked(at, c, k.SQN)
 	for _, sqn := range s.options.NAKList() {
 		s.nakked(at, c, sqn)
@@ -96,12 +102,25 @@ func (s *Source) handleNAK(at time.Duration, h *Header, k *NAK) {
 // https://www.rfc-editor.org/rfc/rfc3208#section-5.2
 func (s *Source) nakked(at time.Duration, c *ncf, sqn SQN) {
 	s.stats.NAKEntries++
+	if c.parity {
+		if s.parityAsked(at, sqn, int(sqn&s.fec.mask)+1) {
+			c.add(sqn)
+		}
+		return
+	}
 	if !s.txw.has(sqn) {
 		s.stats.NAKOutside++
 		s.askSPM()
 		return
 	}
 	p := s.txw.at(sqn)
+	if p.skipped() {
+		// Parity tells that there is no such packet.
+		if s.parityAsked(at, sqn, 1) {
+			c.add(sqn)
+		}
+		return
+	}
 	damped := func(last time.Duration) bool { return last != 0 && at-last < s.cfg.RTT }
 	if damped(p.repaired) {
 		s.duplicate(p)
@@ -117,8 +136,7 @@ func (s *Source) nakked(at time.Duration, c *ncf, sqn SQN) {
 		}
 	}
 	p.ncf = max(at, 1) // zero means none
-	c.sqns[c.count] = sqn
-	c.count++
+	c.add(sqn)
 }
 
 // duplicate notes one more NAK for a repair in progress.
@@ -136,6 +154,9 @@ func (s *Source) appendNCF(b []byte) []byte {
 	s.ncfs.head = (s.ncfs.head + 1) % ncfLimit
 	s.ncfs.count--
 	h := NewHeader(TypeNCF, s.cfg.TSI, s.cfg.Port)
+	if c.parity {
+		h.Options = BitParity
+	}
 	k := NAK{SQN: c.sqns[0], Source: s.cfg.NLA, Group: s.cfg.Group}
 	o := &s.options
 	o.Present = 0

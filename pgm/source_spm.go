@@ -97,9 +97,10 @@ func (m *spmSchedule) sent(at time.Duration) {
 // appendSPM appends the SPM that is due.
 func (s *Source) appendSPM(at time.Duration, b []byte) []byte {
 	h := NewHeader(TypeSPM, s.cfg.TSI, s.cfg.Port)
-	m := SPM{SQN: s.spm.sqn, Trail: s.txw.trail, Lead: s.txw.next - 1, Path: s.cfg.NLA}
+	m := SPM{SQN: s.spm.sqn, Trail: s.txw.trail, Lead: s.lead(), Path: s.cfg.NLA}
 	o := &s.options
 	o.Present = 0
+	s.fec.describe(o, m.Lead)
 	if !s.cfg.NoBackOff {
 		s.tuner.describe(o, s.cfg.RTT)
 	}
@@ -116,6 +117,18 @@ func (s *Source) appendSPM(at time.Duration, b []byte) []byte {
 	}
 	s.spm.sent(at)
 	return AppendSPM(b, &h, &m, o)
+}
+
+// lead returns TXW_LEAD: the data packet that was sent last.
+func (s *Source) lead() SQN {
+	if !s.fec.on() {
+		return s.txw.next - 1
+	}
+	// Numbers that are skipped belong to what follows them.
+	if first := s.txw.trail - 1; s.fec.last.Before(first) {
+		return first
+	}
+	return s.fec.last
 }
 
 // askSPM has an SPM sent, now or when the last one is old enough: "A source MUST

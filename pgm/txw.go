@@ -52,6 +52,30 @@ type txPacket struct {
 	repaired time.Duration // last RDATA; zero: none
 }
 
+// skipped reports whether the number was left out.
+func (p *txPacket) skipped() bool { return p.size == 0 }
+
+// What stands before the payload tells which options there are: OPT_FRAGMENT, then
+// OPT_SYN.
+const (
+	fragmentHeader = DataHeaderSize + optionSize + fragmentSize
+	fragmentAt     = DataHeaderSize + 2*optionSize // where the fields of OPT_FRAGMENT are
+)
+
+func (p *txPacket) isFragment() bool { return p.header >= fragmentHeader }
+
+func (p *txPacket) isSYN() bool {
+	return p.header == DataHeaderSize+2*optionSize || p.header == fragmentHeader+optionSize
+}
+
+// fragment returns which part of an APDU the packet octets is.
+func (p *txPacket) fragment(octets []byte) fragment {
+	if !p.isFragment() {
+		return fragment{}
+	}
+	return getFragment(octets[fragmentAt:])
+}
+
 // newTXW returns an empty window whose first packet will be first. octets and
 // packets bound it, and largest is the size of the largest packet. The memory
 // is octets, and 41 octets for each packet.
@@ -121,6 +145,7 @@ func (w *txw) evict() bool {
 	}
 	w.clear(w.trail)
 	w.trail++
+	w.passSkipped()
 	return true
 }
 
@@ -135,6 +160,27 @@ func (w *txw) commit(at time.Duration, header, size int, sum Sum) {
 		offset: int32(w.head), size: uint16(size), header: uint8(header), sum: sum, added: at,
 	}
 	w.head += size
+}
+
+// skip leaves n numbers out, for which there will be no packets. All before them
+// were sent.
+func (w *txw) skip(n int) {
+	assert(w.unsent() == 0, "txw: skipped what was not sent")
+	for int(w.lead+1-w.trail)+n >= len(w.index) && w.evict() {
+	}
+	for range n {
+		w.lead++
+		*w.at(w.lead) = txPacket{offset: int32(w.head)}
+	}
+	w.next = w.lead + 1
+	w.passSkipped()
+}
+
+// passSkipped keeps the trail a packet, or where one will be.
+func (w *txw) passSkipped() {
+	for w.trail != w.next && w.at(w.trail).skipped() {
+		w.trail++
+	}
 }
 
 // repair notes that sqn is to be repeated. It reports whether that is new.

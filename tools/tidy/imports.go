@@ -13,7 +13,7 @@ const module = "github.com/zeroring/zeroring/"
 var mayImport = map[string][]string{
 	"ring":    {},
 	"zmtp":    {"golang.org/x/crypto/"},
-	"pgm":     {},
+	"pgm":     {"github.com/klauspost/reedsolomon"},
 	"reactor": {"ring", "github.com/godzie44/go-uring/uring", "golang.org/x/sys/unix"},
 	"socket":  {"ring", "zmtp", "pgm", "reactor", "github.com/panjf2000/ants/v2"},
 	"bench": {
