@@ -135,10 +135,14 @@ func newTrailer(length int, f fragment) (t trailer) {
 	return t
 }
 
-// add adds another trailer that many times.
-func (t *trailer) add(factor uint8, u *trailer) {
+// add adds another trailer that many times, without the options unless there are
+// some.
+func (t *trailer) add(factor uint8, u *trailer, fragments bool) {
 	for i, x := range u.length {
 		t.length[i] ^= gf.mul(factor, x)
+	}
+	if !fragments {
+		return
 	}
 	for i, x := range u.fragment {
 		t.fragment[i] ^= gf.mul(factor, x)

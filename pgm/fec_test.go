@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/klauspost/reedsolomon"
 )
@@ -160,5 +161,126 @@ func TestParityGoroutines(t *testing.T) {
 		if n := runtime.NumGoroutine(); n > before {
 			t.Fatalf("%d goroutines, and %d before", n, before)
 		}
+	}
+}
+
+// paritySource returns a source that sends without limit.
+func paritySource(c FECConfig, now time.Time) *Source {
+	return NewSource(SourceConfig{TSI: testTSI, NLA: simNLA, Group: simGroup, FEC: c}, now)
+}
+
+// TestParityAllocates: neither a source nor a receiver allocates for parity, sent
+// or decoded.
+func TestParityAllocates(t *testing.T) {
+	for _, c := range []FECConfig{{Group: 8, Proactive: 1}, {Group: 8, Proactive: 2, OnDemand: true}, {Group: 64, OnDemand: true}} {
+		now := time.Unix(1e9, 0)
+		source := paritySource(c, now)
+		r := NewReceiver(ReceiverConfig{TSI: testTSI, Source: simNLA, Group: simGroup, Dice: func() float64 { return 0.5 }}, now)
+		up, down := make([]byte, maxNAKSize), make([]byte, 2000)
+		n := 0
+		one := func() {
+			now = now.Add(50 * time.Microsecond)
+			source.Commit(now, copy(source.Reserve()[:1000-n%7], down))
+			for {
+				packet, _ := source.Next(now, down)
+				if packet == nil {
+					break
+				}
+				h, body, _ := ConsumeHeader(packet)
+				if n++; n%11 == 5 && h.Type == TypeODATA {
+					continue
+				}
+				if err := r.Handle(now, &h, body); err != nil {
+					t.Fatal(err)
+				}
+				for r.Next().Kind != 0 {
+				}
+			}
+			for {
+				packet, _, _ := r.Output(now, up)
+				if packet == nil {
+					break
+				}
+				h, body, _ := ConsumeHeader(packet)
+				if err := source.Handle(now, &h, body); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for range 30_000 {
+			one()
+		}
+		if n := testing.AllocsPerRun(5000, one); n != 0 {
+			t.Errorf("%+v: %v allocations a packet", c, n)
+		}
+		if s := r.Stats(); s.Decoded < 1000 || s.Lost > 0 || s.ParityErrors > 0 {
+			t.Errorf("%+v: %+v", c, s)
+		}
+		r.rxw.check()
+		r.fec.check(r.rxw)
+	}
+}
+
+// BenchmarkEncode: parity for one data packet, with all that the packet needs to
+// be sent. An operation is one data packet.
+func BenchmarkEncode(b *testing.B) {
+	for _, c := range []FECConfig{{Group: 8, Proactive: 1}, {Group: 8, Proactive: 2}, {Group: 32, Proactive: 4}, {Group: 128, Proactive: 8}} {
+		b.Run(fmt.Sprintf("(%d,%d)", c.Group, c.Proactive), func(b *testing.B) {
+			now := time.Unix(1e9, 0)
+			s := paritySource(c, now)
+			buf := make([]byte, 2000)
+			for range c.Group {
+				s.Commit(now, len(s.Reserve()[:1380]))
+				for packet, _ := s.Next(now, buf); packet != nil; packet, _ = s.Next(now, buf) {
+				}
+			}
+			if s.stats.Parity == 0 {
+				b.Fatal("no parity")
+			}
+			b.SetBytes(1380)
+			b.ReportAllocs()
+			for n := 0; b.Loop(); n++ {
+				if n%c.Group == 0 {
+					for i := range c.Proactive {
+						s.appendParity(buf[:0], TypeODATA, 0, i)
+					}
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkDecode: one packet of a group of eight.
+func BenchmarkDecode(b *testing.B) {
+	now := time.Unix(1e9, 0)
+	s := paritySource(FECConfig{Group: 8, Proactive: 1}, now)
+	r := NewReceiver(ReceiverConfig{TSI: testTSI, Source: simNLA, Group: simGroup, Dice: func() float64 { return 0.5 }}, now)
+	buf := make([]byte, 2000)
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		b.StopTimer()
+		for i := 0; i < 8; {
+			s.Commit(now, len(s.Reserve()[:1380]))
+			for packet, _ := s.Next(now, buf); packet != nil; packet, _ = s.Next(now, buf) {
+				h, body, _ := ConsumeHeader(packet)
+				if h.Type == TypeODATA && h.Options&BitParity == 0 {
+					i++
+				}
+				if h.Type == TypeODATA && h.Options&BitParity == 0 && i == 3 {
+					continue
+				}
+				if h.Options&BitParity != 0 {
+					b.StartTimer()
+				}
+				_ = r.Handle(now, &h, body)
+				b.StopTimer()
+				for r.Next().Kind != 0 {
+				}
+			}
+		}
+		b.StartTimer()
+	}
+	if r.Stats().Decoded == 0 {
+		b.Fatal("nothing decoded")
 	}
 }

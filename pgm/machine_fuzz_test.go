@@ -65,6 +65,7 @@ func (s *script) downstream(next, lead SQN) []byte {
 		o.NAKBackOffInterval = time.Duration(s.word()) * time.Microsecond
 		o.NAKBackOffMinimum = time.Duration(s.word()>>8) * time.Microsecond
 	}
+	s.fec(&o, Type(kind%8))
 	switch kind % 8 {
 	case 0, 1, 2, 3:
 		t := TypeODATA
@@ -73,8 +74,17 @@ func (s *script) downstream(next, lead SQN) []byte {
 		}
 		h := NewHeader(t, testTSI, 5555)
 		sqn := s.sqn(base)
-		size := int(s.octet()) * 5
-		return AppendData(nil, &h, &Data{SQN: sqn, Trail: s.sqn(sqn - 40), Payload: make([]byte, size)}, &o)
+		payload := make([]byte, int(s.octet())*5)
+		if kind&32 != 0 {
+			h.Options = BitParity
+			if kind&64 != 0 {
+				h.Options |= BitVarPktLen
+			}
+			for i := range payload {
+				payload[i] = byte(sqn) + kind
+			}
+		}
+		return AppendData(nil, &h, &Data{SQN: sqn, Trail: s.sqn(sqn - 40), Payload: payload}, &o)
 	case 4:
 		h := NewHeader(TypeSPM, testTSI, 5555)
 		if kind&16 != 0 {
@@ -89,7 +99,37 @@ func (s *script) downstream(next, lead SQN) []byte {
 		if kind&16 != 0 {
 			h = NewHeader(TypeNAK, testTSI, 5555)
 		}
+		if kind&32 != 0 {
+			h.Options = BitParity
+		}
 		return s.naks(&h, base)
+	}
+}
+
+// fec adds options of forward error correction, for data if t is small.
+func (s *script) fec(o *Options, t Type) {
+	switch bits := s.octet(); {
+	case t == 4 && bits < 0x80: // an SPM: mostly of one size
+		o.Present |= SetOf(OptParityPrm)
+		o.ProactiveParity, o.OnDemandParity, o.ParityGroupSize = true, bits&1 != 0, 8
+		if bits < 0x08 {
+			o.ParityGroupSize = uint32(1) << (bits & 7)
+		}
+		fallthrough
+	case bits >= 0xc0:
+		if bits&2 != 0 {
+			o.Present |= SetOf(OptCurrTGSize)
+			o.CurrentTGSize = uint32(s.octet() % 9)
+		}
+		if bits&4 != 0 && t < 4 {
+			o.Present |= SetOf(OptParityGrp)
+			o.ParityGroup = uint32(s.octet())%40 + 1
+		}
+		if bits&8 != 0 && t < 4 {
+			o.Present |= SetOf(OptFragment)
+			o.FragmentEncoded, o.FragmentNull, o.FragmentCode = bits&16 != 0, bits&32 != 0, bits
+			o.FragmentSQN, o.FragmentOffset, o.FragmentLength = SQN(s.octet()), 0, uint32(s.octet())*10+1
+		}
 	}
 }
 
@@ -124,7 +164,7 @@ func (v *victim) drain() {
 			v.Fatal("events without end")
 		case e.Kind != ReceiverData && e.Kind != ReceiverGap || v.r.cfg.ArrivalOrder:
 			continue
-		case v.joined && e.SQN != v.expect:
+		case v.joined && e.SQN != v.expect && (v.r.fec.k == 0 || e.SQN-v.expect > 2*hostilePackets): // some may have been left out
 			v.Fatalf("event for %d, want %d", e.SQN, v.expect)
 		}
 		v.joined, v.expect = true, e.SQN+1
@@ -182,6 +222,7 @@ func runReceiver(t testing.TB, b []byte) {
 		}
 		v.drain()
 		v.r.rxw.check()
+		v.r.fec.check(v.r.rxw)
 		if n := len(v.r.rxw.places); n > 2*hostilePackets {
 			t.Fatalf("%d places", n)
 		}
@@ -209,6 +250,10 @@ func runSource(t testing.TB, b []byte) {
 	if flags&4 != 0 {
 		cfg.WindowAge = 5 * time.Millisecond
 	}
+	if flags&8 != 0 {
+		cfg.FEC = FECConfig{Group: 2 << (flags >> 4 & 3), Proactive: int(flags >> 6 & 1), OnDemand: true, Idle: time.Millisecond}
+		cfg.Rate = 0
+	}
 	now := time.Unix(1e9, 0)
 	source := NewSource(cfg, now)
 	buf := make([]byte, cfg.MaxTPDU)
@@ -224,6 +269,9 @@ func runSource(t testing.TB, b []byte) {
 			source.Close()
 		default:
 			h := NewHeader(TypeNAK, testTSI, 5555)
+			if c > 0xc0 {
+				h.Options = BitParity
+			}
 			h, body, _ := ConsumeHeader(s.naks(&h, source.txw.trail+10))
 			if err := source.Handle(now, &h, body); err != nil {
 				t.Fatal(err)
@@ -251,6 +299,9 @@ func pumpHostile(t testing.TB, source *Source, now time.Time, buf []byte) {
 		var o Options
 		if h.Type.IsData() {
 			d, err := ConsumeData(&h, body, &o)
+			if h.Options&BitParity != 0 {
+				d.SQN &^= source.fec.mask
+			}
 			if err != nil || d.SQN.Before(d.Trail) || d.SQN-d.Trail >= SQN(len(source.txw.index)) {
 				t.Fatalf("sends %s: %v", Describe(packet), err)
 			}

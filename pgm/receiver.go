@@ -32,9 +32,12 @@ type Receiver struct {
 
 	// What Next has to tell beside the window.
 	now     arrival
-	jump    bool      // the window is empty up to target, but for what is to be reported
-	target  SQN       // first packet behind a jump
-	reason  GapReason // of the jump
+	apdu    assembly
+	pending ReceiverEvent // to be returned next
+	begun   bool          // there was data or a gap
+	jump    bool          // the window is empty up to target, but for what is to be reported
+	target  SQN           // first packet behind a jump
+	reason  GapReason     // of the jump
 	syn     bool
 	fin     bool // finLead is the last packet of the session
 	finLead SQN
@@ -57,6 +60,7 @@ type arrival struct {
 	present bool
 	sqn     SQN
 	payload []byte
+	part    fragment
 }
 
 // NewReceiver returns a receiver that has heard nothing yet. It panics if cfg
@@ -158,6 +162,7 @@ func (r *Receiver) handleData(at time.Duration, t Type, d *Data) {
 	r.advanceTrail(at, d.Trail)
 	if r.fec.k > 0 {
 		r.passGroups()
+		r.fec.keepPace(at, d.SQN)
 	}
 	if d.SQN.Before(w.next) {
 		r.stats.Duplicates++
@@ -210,7 +215,7 @@ func (r *Receiver) handleRepair(at time.Duration, t Type, d *Data) {
 	}
 	if w.next == d.SQN {
 		w.received(d.SQN)
-		r.now = arrival{true, d.SQN, d.Payload}
+		r.arrived(d)
 		r.holdCopy(d)
 	} else {
 		r.place(d)
@@ -238,18 +243,24 @@ func (r *Receiver) recovered(at time.Duration, t Type, sqn SQN, p *rxPacket) {
 // accept has Next deliver a packet that is next, behind all that it has to
 // report first.
 func (r *Receiver) accept(d *Data) {
-	r.now = arrival{true, d.SQN, d.Payload}
+	r.arrived(d)
 	r.holdCopy(d)
 	if w := r.rxw; !r.jump && w.next == d.SQN {
 		w.begin(d.SQN + 1)
 	}
 }
 
-// place keeps a packet that is not next, or has it delivered out of order.
+// arrived has Next deliver a packet without a copy.
+func (r *Receiver) arrived(d *Data) {
+	r.now = arrival{true, d.SQN, d.Payload, fragmentOf(&r.options)}
+}
+
+// place keeps a packet that is not next, or has it delivered out of order, unless
+// it is a fragment.
 func (r *Receiver) place(d *Data) {
 	w := r.rxw
-	if r.cfg.ArrivalOrder {
-		r.now = arrival{true, d.SQN, d.Payload}
+	if r.cfg.ArrivalOrder && fragmentOf(&r.options).null() {
+		r.arrived(d)
 		if r.fec.k == 0 || !w.store(d.SQN, d.Payload, fragmentOf(&r.options)) {
 			w.received(d.SQN)
 		}

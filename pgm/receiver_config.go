@@ -40,9 +40,15 @@ type ReceiverConfig struct {
 	// Retries is NAK_NCF_RETRIES and NAK_DATA_RETRIES. Zero: 50. At most 250.
 	Retries int
 
-	// ArrivalOrder has data delivered as it comes. Gaps are reported all the
-	// same. Zero: data comes in the order of its numbers.
+	// ArrivalOrder has data delivered as it comes, but for APDUs of several
+	// packets. Gaps are reported all the same. Zero: data comes in the order of its
+	// numbers.
 	ArrivalOrder bool
+
+	// MaxAPDU is how many octets an APDU of several packets may have; a larger one
+	// is reported as a gap. Memory for it is taken as it comes. Zero: 1 MiB, sixteen
+	// times what OpenPGM sends.
+	MaxAPDU int
 
 	// Join has a receiver that joins late ask for what OPT_JOIN allows. Zero: it
 	// begins with the first packet that it hears.
@@ -53,10 +59,12 @@ func (c ReceiverConfig) filled() ReceiverConfig {
 	c.WindowPackets = orDefault(c.WindowPackets, 1<<16)
 	c.WindowOctets = orDefault(c.WindowOctets, 64<<20)
 	c.Retries = orDefault(c.Retries, 50)
+	c.MaxAPDU = orDefault(c.MaxAPDU, 1<<20)
 	assert(c.Source.IsValid() && c.Group.IsValid() && c.Dice != nil, "ReceiverConfig: no Source, Group or Dice")
 	assert(c.WindowPackets >= 16 && c.WindowPackets <= 1<<24, "ReceiverConfig: WindowPackets out of range")
 	assert(c.WindowOctets > 0xffff, "ReceiverConfig: WindowOctets out of range")
 	assert(c.Retries > 0 && c.Retries <= 250, "ReceiverConfig: Retries out of range")
+	assert(c.MaxAPDU > 0, "ReceiverConfig: MaxAPDU out of range")
 	assert(c.LatencyBudget >= 0, "ReceiverConfig: LatencyBudget out of range")
 	return c
 }

@@ -96,7 +96,7 @@ func (r *Receiver) interpolate(g *rxGroup, i int) (buffer int32, ok bool) {
 		}
 		addTimes(f.factors[j], pool.buffers[s.buffer-1].octets, out.octets)
 		if g.varies || g.fragments {
-			sum.add(f.factors[j], &s.trailer)
+			sum.add(f.factors[j], &s.trailer, g.fragments)
 		}
 	}
 	if g.varies {
@@ -124,7 +124,7 @@ func (r *Receiver) decodedTo(at time.Duration, t Type, sqn SQN, buffer int32) {
 	r.stats.Decoded++
 	w.received(sqn)
 	p.buffer = buffer + 1
-	if r.cfg.ArrivalOrder {
+	if r.cfg.ArrivalOrder && r.rxw.pool.buffers[buffer].part.null() {
 		r.fec.decoded = append(r.fec.decoded, sqn)
 	}
 }
@@ -138,7 +138,7 @@ func (r *Receiver) nextDecoded() (e ReceiverEvent, ok bool) {
 		f.decoded = f.decoded[:copy(f.decoded, f.decoded[1:])]
 		if p := w.at(sqn); w.has(sqn) && p.buffer != 0 && !p.delivered {
 			p.delivered = true
-			return r.data(sqn, w.pool.buffers[p.buffer-1].octets), true
+			return r.data(sqn, w.pool.buffers[p.buffer-1].octets, fragment{}), true
 		}
 	}
 	return ReceiverEvent{}, false

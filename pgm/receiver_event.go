@@ -10,7 +10,8 @@ type ReceiverEventKind uint8
 
 // The kinds of events.
 const (
-	// ReceiverData: Payload is that of packet SQN.
+	// ReceiverData: Payload is that of packet SQN, or the APDU of the packets SQN to
+	// Last.
 	ReceiverData ReceiverEventKind = iota + 1
 
 	// ReceiverGap: the packets SQN to Last are lost for good, for that Reason.
@@ -40,12 +41,13 @@ const (
 	GapMemory                       // ReceiverConfig.WindowOctets was
 	GapResync                       // the source was elsewhere all of a sudden
 	GapReset                        // the session was aborted
+	GapAPDU                         // came, and other parts of its APDU did not, or ReceiverConfig.MaxAPDU was exceeded
 )
 
 // String returns the reason in words.
 func (g GapReason) String() string {
 	return [...]string{"", "beyond the source's window", "no repair came", "latency budget",
-		"window overrun", "out of memory", "resynchronized", "reset"}[g]
+		"window overrun", "out of memory", "resynchronized", "reset", "incomplete APDU"}[g]
 }
 
 // A ReceiverEvent is what Next returns. The zero value is none.
@@ -60,6 +62,31 @@ type ReceiverEvent struct {
 // Next returns the next thing to tell the user, and an event of Kind zero if
 // there is nothing more until Handle or Output.
 func (r *Receiver) Next() ReceiverEvent {
+	if r.pending.Kind != 0 {
+		e := r.pending
+		r.pending = ReceiverEvent{}
+		return e
+	}
+	for {
+		e := r.next()
+		switch {
+		case e.Kind == receiverPart:
+			continue
+		case e.Kind == 0:
+			return e
+		}
+		r.begun = true
+		if r.apdu.active && e.Reason != GapAPDU && !(r.cfg.ArrivalOrder && e.Kind == ReceiverData) {
+			// What follows the parts that have come is no part.
+			r.pending = e
+			return r.abandon()
+		}
+		return e
+	}
+}
+
+// next returns what Next does, as if there were no APDUs.
+func (r *Receiver) next() ReceiverEvent {
 	w := r.rxw
 	if r.lent != 0 {
 		w.pool.release(r.lent - 1)
@@ -99,7 +126,7 @@ func (r *Receiver) Next() ReceiverEvent {
 				r.lent = buffer
 			}
 			if !delivered {
-				return r.data(sqn, w.pool.buffers[buffer-1].octets)
+				return r.data(sqn, w.pool.buffers[buffer-1].octets, w.pool.buffers[buffer-1].part)
 			}
 		}
 	}
@@ -107,19 +134,22 @@ func (r *Receiver) Next() ReceiverEvent {
 }
 
 // data returns the event of one packet.
-func (r *Receiver) data(sqn SQN, payload []byte) ReceiverEvent {
+func (r *Receiver) data(sqn SQN, payload []byte, part fragment) ReceiverEvent {
+	if !part.null() {
+		return r.assemble(sqn, payload, part)
+	}
 	r.stats.Delivered++
-	return ReceiverEvent{Kind: ReceiverData, SQN: sqn, Payload: payload}
+	return ReceiverEvent{Kind: ReceiverData, SQN: sqn, Last: sqn, Payload: payload}
 }
 
 // deliver returns the packet that has just come.
 func (r *Receiver) deliver() ReceiverEvent {
-	sqn, payload := r.now.sqn, r.now.payload
+	sqn, payload, part := r.now.sqn, r.now.payload, r.now.part
 	r.now = arrival{}
 	if w := r.rxw; sqn == w.next && w.next != w.lead+1 {
 		w.pass()
 	}
-	return r.data(sqn, payload)
+	return r.data(sqn, payload, part)
 }
 
 // gap returns the run of lost packets that is next.
@@ -181,6 +211,8 @@ type ReceiverStats struct {
 	Packets     uint64 // all that were handed to Handle
 	DataOctets  uint64 // payloads of ODATA and RDATA
 	Delivered   uint64 // data events
+	APDUs       uint64 // data events of several packets
+	Partial     uint64 // packets whose APDU is incomplete, or was when we joined, or exceeds ReceiverConfig.MaxAPDU
 	Duplicates  uint64 // data that was not missing
 	Reordered   uint64 // data that came as ODATA after it was missed
 	Repaired    uint64 // data that was missing and came as RDATA

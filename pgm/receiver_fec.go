@@ -63,6 +63,11 @@ type rxFEC struct {
 	heldOf SQN
 	held   [maxGroup]int32
 
+	// pace is how long it takes from one number to the next, on average.
+	pace    time.Duration
+	paced   SQN // the last packet that it takes into account
+	pacedAt time.Duration
+
 	decoded []SQN // in arrival order: packets that were decoded and are to be delivered
 
 	code    interpolation
@@ -384,14 +389,26 @@ func (r *Receiver) leadMoved(at time.Duration, lead SQN) {
 	}
 }
 
-// parityFrom returns the first packet whose parity may yet come.
+// keepPace notes a data packet.
+func (f *rxFEC) keepPace(at time.Duration, sqn SQN) {
+	n := sqn.Sub(f.paced)
+	if n <= 0 && n > -1<<16 {
+		return
+	}
+	// Pauses say nothing about the pace at which a group goes on.
+	f.pace += (min((at-f.pacedAt)/time.Duration(max(n, 1)), parityGrace) - f.pace) / 8
+	f.paced, f.pacedAt = sqn, at
+}
+
+// parityFrom returns the first packet whose parity may be waited for.
 func (r *Receiver) parityFrom() SQN {
 	f, w := &r.fec, r.rxw
 	if f.k == 0 {
 		return w.lead + 1
 	}
 	start := w.lead &^ f.mask
-	if f.hasGroup(start) && r.group(start).released {
+	remaining := time.Duration(f.mask - w.lead&f.mask)
+	if remaining*f.pace > parityGrace || f.hasGroup(start) && r.group(start).released {
 		return w.lead + 1
 	}
 	return start

@@ -105,3 +105,50 @@ func TestSimMatrixParity(t *testing.T) {
 		}
 	}
 }
+
+// TestSimParityShort has groups that are closed before they are full, because data
+// pauses: numbers are skipped, nobody asks for them, and the last packets before a
+// pause are repaired without a NAK.
+func TestSimParityShort(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		fec      FECConfig
+		interval time.Duration
+		loss     float64
+		naks     float64 // at most, for each packet decoded
+	}{
+		{"one packet a group", FECConfig{Group: 8, Proactive: 1}, 5 * ms, 0.05, 0.2},
+		{"no loss", FECConfig{Group: 8, Proactive: 1}, 5 * ms, 0, 0},
+		{"two packets", FECConfig{Group: 128, Proactive: 2, OnDemand: true, Idle: 500 * time.Microsecond}, 600 * time.Microsecond, 0.05, 0.2},
+		{"on demand", FECConfig{Group: 16, OnDemand: true}, 5 * ms, 0.05, 2.5},
+		{"on demand, no loss", FECConfig{Group: 16, OnDemand: true}, 5 * ms, 0, 0},
+		{"wrap", FECConfig{Group: 128, Proactive: 1}, 5 * ms, 0.05, 0.4},
+		{"much loss", FECConfig{Group: 32, Proactive: 1, OnDemand: true}, 3 * ms, 0.3, 3},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := SourceConfig{FEC: test.fec}
+			if test.name == "wrap" {
+				c.First = 0xffff0000
+			}
+			s := newSim(t, *simSeed, c, 3, ReceiverConfig{})
+			each(iid(test.loss))(s)
+			s.app.vary = true
+			s.run(1000, 256, test.interval, time.Minute)
+			if int(s.source.txw.lead-s.source.cfg.First) < 1000*4 {
+				t.Errorf("no numbers were skipped")
+			}
+			naks, decoded, repaired := uint64(0), uint64(0), uint64(0)
+			for _, r := range s.receivers {
+				st := r.Stats()
+				naks, decoded, repaired = naks+st.NAKs, decoded+st.Decoded, repaired+st.Repaired
+				if st.ParityErrors > 0 || st.Lost > 0 {
+					t.Errorf("%+v", st)
+				}
+			}
+			t.Logf("%d NAKs, %d decoded, %d repaired, p99 %v", naks, decoded, repaired, s.percentile(0.99))
+			if float64(naks) > test.naks*float64(decoded) || decoded == 0 && test.loss > 0 {
+				t.Errorf("%d NAKs, %d decoded", naks, decoded)
+			}
+		})
+	}
+}

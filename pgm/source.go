@@ -81,11 +81,17 @@ func (s *Source) Stats() SourceStats {
 }
 
 // headerSize returns how many octets stand before the payload of the next packet.
-func (s *Source) headerSize() int {
-	if s.txw.lead+1 == s.cfg.First && !s.cfg.NoSYN {
+func (s *Source) headerSize(part fragment) int {
+	syn := s.txw.lead+1 == s.cfg.First && !s.cfg.NoSYN
+	switch {
+	case part.null() && syn:
 		return DataHeaderSize + 2*optionSize
+	case part.null():
+		return DataHeaderSize
+	case syn:
+		return fragmentHeader + optionSize
 	}
-	return DataHeaderSize
+	return fragmentHeader
 }
 
 // Reserve returns room for the payload of one packet, which is to be filled in
@@ -101,26 +107,36 @@ func (s *Source) Reserve() []byte {
 	if room == nil {
 		return nil
 	}
-	return room[s.headerSize() : len(room)-s.fec.reserved()]
+	end := len(room) - s.fec.reserved()
+	return room[s.headerSize(fragment{}):end:end]
 }
 
 // Commit hands over the first n octets of what Reserve returned: they are one
 // packet's payload from here on.
-func (s *Source) Commit(now time.Time, n int) {
-	header := s.headerSize()
+func (s *Source) Commit(now time.Time, n int) { s.commit(now, n, fragment{}) }
+
+func (s *Source) commit(now time.Time, n int, part fragment) {
+	header := s.headerSize(part)
 	assert(n >= 0 && header+n <= s.cfg.MaxTPDU-s.fec.reserved(), "Commit of more than Reserve returned")
 	s.skipGroup()
 	start := s.txw.head + header
+	if !part.null() {
+		part.put(s.txw.ring[s.txw.head+fragmentAt:])
+	}
 	s.txw.commit(now.Sub(s.epoch), header, header+n, SumOf(s.txw.ring[start:start+n]))
 }
 
-// Send is Reserve, a copy and Commit. It reports whether there was room.
+// Send is Reserve, a copy and Commit. It reports whether there was room. A payload
+// that does not fit one packet becomes an APDU of several, all of them or none; it
+// has at most [Source.MaxAPDU] octets.
 func (s *Source) Send(now time.Time, payload []byte) bool {
+	if len(payload) > s.cfg.MaxTPDU-s.headerSize(fragment{})-s.fec.reserved() {
+		return s.sendAPDU(now, payload)
+	}
 	room := s.Reserve()
 	if room == nil {
 		return false
 	}
-	assert(len(payload) <= len(room), "payload larger than MaxTPDU allows")
 	s.Commit(now, copy(room, payload))
 	return true
 }

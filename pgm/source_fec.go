@@ -142,9 +142,10 @@ func (s *Source) closeIdle(at time.Duration) {
 		return
 	}
 	f.close()
-	if f.Proactive == 0 {
-		s.askSPM() // "an SPM with OPT_CURR_TGSIZE SHOULD be sent"
-	}
+	// "an SPM with OPT_CURR_TGSIZE SHOULD be sent" if there is no parity that says it;
+	// here always, as parity may be lost, and numbers that seem to be missing would
+	// be asked for.
+	s.spm.hurry()
 }
 
 // skipGroup has the next data packet begin a group if the last was closed early.
@@ -336,7 +337,7 @@ func (s *Source) encode(start SQN, size, index int) (payload []byte, sum trailer
 		addTimes(f.factors[i], data, payload)
 		if shortest != longest || fragments {
 			t := newTrailer(len(data), p.fragment(octets))
-			sum.add(f.factors[i], &t)
+			sum.add(f.factors[i], &t, fragments)
 		}
 	}
 	return payload, sum, shortest != longest, fragments

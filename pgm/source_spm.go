@@ -58,6 +58,9 @@ func (m *spmSchedule) when() time.Duration {
 	return next
 }
 
+// hurry has an SPM sent at once.
+func (m *spmSchedule) hurry() { m.soon, m.answer = true, 0 }
+
 func (m *spmSchedule) due(at time.Duration) bool { return at >= m.when() }
 
 // dataSent restarts the heartbeat: "IHB_TMR is initialized to a minimum interval
