@@ -35,7 +35,7 @@ type multicast struct {
 
 	tasks   multicastTasks
 	clock   reactor.Timer // of a source: its deadline
-	inner   reactor.FD // of a source: multicasts within this host
+	inner   reactor.FD    // of a source: multicasts within this host
 	closing struct {
 		until *time.Time    // linger's end, the zero time for never; nil before. Under mu
 		timer reactor.Timer // looks again whether all is sent

@@ -60,6 +60,12 @@ type MulticastOptions struct {
 	// join late. Zero means none.
 	JoinPackets int
 
+	// FEC is the parity that a source sends: with it receivers repair what they miss
+	// themselves, without asking, or many repair different losses by the same packet.
+	// Receivers need not be told of it. It is for receivers of zeroring, as libzmq's do
+	// not understand it. Zero means none.
+	FEC pgm.FECConfig
+
 	// LateJoin has a receiver that joins late ask for what the source offers of the
 	// past. It is received before all else. Zero begins with what comes.
 	LateJoin bool
@@ -139,7 +145,29 @@ func (o *MulticastOptions) check() error {
 	if !(o.RepairShare >= 0 && o.RepairShare <= 1) {
 		return &OptionError{"Multicast.RepairShare", fmt.Sprintf("%v is not in 0..1", o.RepairShare)}
 	}
+	if err := o.checkFEC(); err != nil {
+		return err
+	}
 	o.resolve()
+	return nil
+}
+
+// checkFEC says what is wrong with FEC.
+func (o *MulticastOptions) checkFEC() error {
+	wrong := func(field, format string, args ...any) error {
+		return &OptionError{"Multicast.FEC." + field, fmt.Sprintf(format, args...)}
+	}
+	switch f := &o.FEC; {
+	case *f == pgm.FECConfig{}:
+	case f.Group < 2 || f.Group > maxFECGroup || f.Group&(f.Group-1) != 0:
+		return wrong("Group", "%d is no power of two from 2 to %d", f.Group, maxFECGroup)
+	case f.Proactive < 0 || f.Proactive > min(f.Group, 255-f.Group):
+		return wrong("Proactive", "%d is not in 0..%d", f.Proactive, min(f.Group, 255-f.Group))
+	case f.Proactive == 0 && !f.OnDemand:
+		return wrong("Proactive", "0, and OnDemand is not set either: no parity would be sent")
+	case f.Idle < 0:
+		return wrong("Idle", "%v is negative", f.Idle)
+	}
 	return nil
 }
 
@@ -164,11 +192,14 @@ func (o *MulticastOptions) resolve() {
 			o.WindowOctets = max(int(sent), minWindow)
 		}
 	}
-	o.WindowOctets = max(o.WindowOctets, minWindowTPDUs*o.MaxTPDU)
+	o.WindowOctets = max(o.WindowOctets, minWindowTPDUs*o.MaxTPDU, 4*o.FEC.Group*o.MaxTPDU)
 }
 
 // minWindowTPDUs is the least window of a source, in its largest packets.
 const minWindowTPDUs = 128
+
+// maxFECGroup is the largest transmission group that RFC 3208 allows.
+const maxFECGroup = 128
 
 // orElse returns v, or def if that is zero.
 func orElse[T comparable](v, def T) T {
@@ -189,7 +220,7 @@ func (o *MulticastOptions) source(tsi pgm.TSI, on *line, nla netip.Addr, raw boo
 		TSI: tsi, Port: on.port, NLA: nla, Group: on.group, MaxTPDU: size - spareTPDU,
 		Rate: o.Rate / 8, RepairShare: o.RepairShare,
 		WindowOctets: o.WindowOctets, WindowAge: o.RecoveryInterval, QueuePackets: queuePackets,
-		JoinPackets: o.JoinPackets, RTT: o.RTT, Receivers: o.Receivers,
+		JoinPackets: o.JoinPackets, FEC: o.FEC, RTT: o.RTT, Receivers: o.Receivers,
 	}
 }
 

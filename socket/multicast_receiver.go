@@ -225,7 +225,10 @@ func (s *hearing) unpack(to *lane, ev *pgm.ReceiverEvent, stamp int64) error {
 
 // lose takes note of packets that are lost.
 func (s *hearing) lose(first, last pgm.SQN) {
-	packets := max(uint32(last-first)+1, 1)
+	packets := uint32(1)
+	if n := last.Sub(first); n > 0 {
+		packets += uint32(n)
+	}
 	if s.scatter != nil {
 		s.scatter.lose(first, last, packets)
 		return

@@ -28,8 +28,9 @@ type Gap struct {
 	Err         error         // the packet came, and is not what ZeroMQ puts into PGM; else nil
 }
 
-// Packets is how many packets are lost.
-func (g *Gap) Packets() int { return int(g.Last.Sub(g.First)) + 1 }
+// Packets is how many packets are lost, as far as that can be told: 0 if the source
+// went back (Reason is pgm.GapResync).
+func (g *Gap) Packets() int { return max(int(g.Last.Sub(g.First))+1, 0) }
 
 // MulticastStats is a peer that is a pgm:// or epgm:// endpoint.
 type MulticastStats struct {
