@@ -295,7 +295,7 @@ func (l *multicast) repair(s *hearing) {
 // ask sends what the source is to be asked for now, and sets the timer for what is
 // later. Under mu, reactor thread.
 func (s *hearing) ask(l *multicast, now time.Time) {
-	for !s.gone && !l.stuck() {
+	for !s.gone && !l.waits() {
 		packet, where, to := s.rx.Output(now, l.reply)
 		s.drain(l, time.Time{})
 		if packet == nil {
@@ -318,7 +318,7 @@ func (s *hearing) ask(l *multicast, now time.Time) {
 	switch {
 	case s.gone:
 		return
-	case l.stuck():
+	case l.waits():
 		due = now.Add(stuckTime)
 		l.r.StartTimer(&s.timer, due)
 	case due.Equal(s.due):
@@ -330,7 +330,20 @@ func (s *hearing) ask(l *multicast, now time.Time) {
 	s.due = due
 }
 
-// stuckTime is when to look again whether the kernel has room.
+// waits reports whether nothing is to be asked for now: the kernel has no room, or
+// the user has none, so that what was asked for may have come and is not read.
+func (l *multicast) waits() bool {
+	for g := range l.legs {
+		for _, i := range l.legs[g].intakes {
+			if i.stalled {
+				return true
+			}
+		}
+	}
+	return l.stuck()
+}
+
+// stuckTime is when to look again whether that is over.
 const stuckTime = time.Millisecond
 
 // expire forgets sources that have fallen silent. Reactor thread.
