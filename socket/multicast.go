@@ -47,6 +47,7 @@ type multicast struct {
 	// mu guards what follows. The reactor holds it while it is at work; a call that
 	// wants figures waits for that.
 	mu          sync.Mutex
+	ended       bool // the descriptors are closed, or about to be
 	kernelDrops uint64
 	failures    atomic.Uint64
 	*source     // of PUB and XPUB
@@ -54,7 +55,7 @@ type multicast struct {
 }
 
 type multicastTasks struct {
-	start, flush, resume, tell, close, sever reactor.Task
+	start, flush, resume, await, tell, close, sever reactor.Task
 }
 
 // A leg is a line of an endpoint: where it is spoken, and the descriptor that
@@ -138,7 +139,8 @@ func (l *multicast) open(e endpoint) error {
 	}
 	l.tasks.start.Run, l.tasks.flush.Run, l.tasks.resume.Run = l.start, l.flush, l.resume
 	l.tasks.close.Run, l.tasks.sever.Run, l.tasks.tell.Run = l.close, l.severed, l.tell
-	l.clock.Fire, l.closing.timer.Fire = l.flush, l.close
+	l.tasks.await.Run = l.await
+	l.clock.Fire, l.closing.timer.Fire = l.tick, l.close
 	return nil
 }
 
@@ -246,8 +248,16 @@ func (l *multicast) newPipe() *pipe {
 // multicastEnd is l's end of its pipe's lanes.
 type multicastEnd multicast
 
-// dataReady is told that a PUB has something to send.
-func (l *multicastEnd) dataReady() { l.r.Post(&l.tasks.flush) }
+// dataReady is told that the duty to send fell to the goroutine that has the host's
+// sendMu.
+func (l *multicastEnd) dataReady() {
+	if h := l.host; h.ndirty < maxDirty {
+		h.dirty[h.ndirty] = (*multicast)(l)
+		h.ndirty++
+		return
+	}
+	l.r.Post(&l.tasks.flush)
+}
 
 // roomReady is told that a SUB has made room.
 func (l *multicastEnd) roomReady() { l.r.Post(&l.tasks.resume) }
@@ -299,11 +309,13 @@ func (l *multicast) abandon() {
 
 // Complete says that a descriptor has room again. Reactor thread.
 func (l *multicast) Complete(now time.Time, op *reactor.Op) {
+	l.mu.Lock()
 	for g := range l.legs {
 		if leg := &l.legs[g]; op == &leg.op {
 			leg.blocked = false
 		}
 	}
+	l.mu.Unlock()
 	err := reactor.ErrnoError(op.Result)
 	if err != nil && !errors.Is(err, reactor.ErrCanceled) {
 		l.troubled(now, "sending", err)
@@ -385,6 +397,9 @@ func (l *multicast) close(now time.Time) {
 // over ends l. Reactor thread.
 func (l *multicast) over() {
 	l.closing.over = true
+	l.mu.Lock()
+	l.ended = true // no call sends any more
+	l.mu.Unlock()
 	l.r.StopTimer(&l.clock)
 	l.r.StopTimer(&l.closing.timer)
 	if l.sends() {
@@ -437,6 +452,20 @@ func (l *multicast) finish() {
 	s.delist()
 }
 
+// await waits for room at the legs that have none. Reactor thread.
+func (l *multicast) await(time.Time) {
+	if l.closing.over {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for g := range l.legs {
+		if leg := &l.legs[g]; leg.blocked && !l.r.InFlight(&leg.op) {
+			l.r.Submit(&leg.op)
+		}
+	}
+}
+
 // closeInner closes the descriptor that passOn sends by.
 func (l *multicast) closeInner() {
 	if l.inner != reactor.NoFD {
@@ -446,15 +475,13 @@ func (l *multicast) closeInner() {
 }
 
 // dispatch sends what is queued. It reports whether all of it is gone; else the
-// kernel has no room, and l will be told when there is. Under mu.
+// kernel has no room, and l will be told when there is. Under mu, any goroutine.
 func (l *multicast) dispatch(g *leg) bool {
 	for g.writer.Len() > 0 {
 		switch err := g.writer.Flush(l.r, g.fd); {
 		case err == reactor.ErrAgain:
-			if !g.blocked {
-				g.blocked = true
-				l.r.Submit(&g.op)
-			}
+			g.blocked = true
+			l.r.Post(&l.tasks.await)
 			return false
 		case err != nil:
 			l.troubled(l.r.Now(), "sending", err)

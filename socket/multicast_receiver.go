@@ -276,6 +276,7 @@ func (l *multicast) settle(now time.Time) {
 // show hands over to the user what was received.
 func (l *multicast) show(now time.Time) {
 	l.p.in.show()
+	l.r.Yield()
 	if len(l.announce) > 0 && !l.told {
 		l.told = true
 		l.r.Post(&l.tasks.tell)

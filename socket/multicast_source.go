@@ -25,6 +25,9 @@ type source struct {
 	used    int      // of scratch
 
 	passed   uint64    // what receivers asked of other programs' sources
+	clock    time.Time // what the multicast's clock is set to; zero for nothing
+	sentAt   time.Time // when it last had nothing left to send
+	quick    int       // calls in a row that came right after that
 	nudged   bool      // asked for something that is to be sent
 	asking   time.Time // when a NAK came last
 	finished time.Time // when all was sent, of a source that is being closed
@@ -59,13 +62,52 @@ const (
 
 // flush sends what the pipe holds, as far as the rate allows and the kernel has
 // room. Reactor thread.
-func (l *multicast) flush(now time.Time) {
+func (l *multicast) flush(time.Time) {
 	if !l.sends() || l.closing.over || l.legs == nil {
 		return
 	}
 	l.mu.Lock()
 	l.pump(l.r.Now())
 	l.mu.Unlock()
+}
+
+// tick is called when it is time to look again. Reactor thread.
+func (l *multicast) tick(now time.Time) {
+	l.mu.Lock()
+	l.source.clock = time.Time{}
+	l.mu.Unlock()
+	l.flush(now)
+}
+
+// flushFromCaller does the duty to send that fell to a call, or leaves it to the
+// reactor: in a burst that sends by the batch, while the caller goes on.
+func (l *multicast) flushFromCaller() {
+	if !l.mu.TryLock() {
+		l.r.Post(&l.tasks.flush)
+		return
+	}
+	defer l.mu.Unlock()
+	now := l.r.Now()
+	s := l.source
+	if s.quick++; now.Sub(s.sentAt) > burstGap {
+		s.quick = 0
+	}
+	if l.ended || l.stuck() {
+		return // Complete goes on
+	}
+	if s.quick >= quickFlushes {
+		l.r.Post(&l.tasks.flush)
+		return
+	}
+	s.pack(l.p.out, now)
+	l.send(now)
+	if l.stuck() {
+		return
+	}
+	if next := s.engine.Deadline(now); s.clock.IsZero() || next.Before(s.clock) {
+		l.r.Post(&l.tasks.flush) // which sets the clock
+	}
+	s.idle(l, now)
 }
 
 // pump packs and sends in turns until there is nothing to do, or others are to have
@@ -85,16 +127,18 @@ func (l *multicast) pump(now time.Time) {
 	if l.stuck() {
 		return
 	}
-	if next := s.engine.Deadline(now); !next.IsZero() {
+	if next := s.engine.Deadline(now); !next.IsZero() && !next.Equal(s.clock) {
+		s.clock = next
 		l.r.StartTimer(&l.clock, next)
 	}
-	s.idle(l)
+	s.idle(l, now)
 }
 
 // idle has the bell ring for what comes, unless it is there already. While packets
-// wait for the rate the clock rings instead.
-func (s *source) idle(l *multicast) {
+// wait for the rate the clock rings instead. Under mu.
+func (s *source) idle(l *multicast, now time.Time) {
 	out := l.p.out
+	s.sentAt = now
 	out.credit()
 	if s.engine.Queued() >= queuePackets {
 		return

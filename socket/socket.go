@@ -98,8 +98,12 @@ type Socket struct {
 	sweeper *sweeper
 	late    late
 	spread  spread
-	dirty   [maxLate]*session // ndirty of them; under sendMu
+	dirty   [maxLate]flusher // ndirty of them; under sendMu
 }
+
+// A flusher is a connection that calls write by themselves, when the duty to do so
+// fell to them.
+type flusher interface{ flushFromCaller() }
 
 // maxDirty is to how many peers one call may write by itself. Beyond it the
 // reactors do the writing: they batch.
