@@ -3,8 +3,10 @@ package socket
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
+	"github.com/zeroring/zeroring/reactor"
 	"github.com/zeroring/zeroring/zmtp"
 )
 
@@ -16,13 +18,42 @@ func (s *Socket) callerReads(c *session) bool {
 	if s.sole.Load() != c || s.inline || s.engine.spin == 0 || s.closed.Load() {
 		return false
 	}
-	if c.spinScore.Load() < 0 && !s.engine.mayPoll() {
+	if !c.spin.pays() && !s.engine.mayPoll() {
 		return false
 	}
 	return s.hungry.Swap(false)
 }
 
-// How far a session's spinScore goes. It takes a few waits that were short to
+// A polled is a connection that goroutines in Recv may read themselves.
+type polled interface {
+	// readFromCaller reads it on the calling goroutine.
+	readFromCaller() readResult
+	// yieldReading gives reading back to the reactor.
+	yieldReading()
+	// callersRead reports whether it is for goroutines in Recv to read it now.
+	callersRead() bool
+	spinning() *spinning
+	home() *reactor.Reactor
+}
+
+// polled is the connection of the only pipe, or nil.
+func (s *Socket) polled() polled {
+	if c := s.sole.Load(); c != nil {
+		return c
+	}
+	if l := s.cast.Load(); l != nil {
+		return l
+	}
+	return nil
+}
+
+// A spinning says whether a caller's spinning pays: how often octets came while it
+// spun, or would have come. Any goroutine; it is only a guess.
+type spinning struct{ score atomic.Int32 }
+
+func (p *spinning) pays() bool { return p.score.Load() >= 0 }
+
+// How far a spinning's score goes. It takes a few waits that were short to
 // start spinning again after a few that were long.
 const (
 	spinScoreMax = 4
@@ -30,16 +61,17 @@ const (
 )
 
 // scored moves the score by n.
-func (c *session) scored(n int32) {
-	if now := c.spinScore.Load(); now+n <= spinScoreMax && now+n >= spinScoreMin {
-		c.spinScore.Store(now + n)
+func (p *spinning) scored(n int32) {
+	if now := p.score.Load(); now+n <= spinScoreMax && now+n >= spinScoreMin {
+		p.score.Store(now + n)
 	}
 }
 
 // recvSpinning reads c's connection on the calling goroutine, and spins for a
 // bounded time if nothing is there: a message that comes soon then costs no
 // hop between threads. Who polls without end does so until ctx is done.
-func (s *Socket) recvSpinning(ctx context.Context, c *session) (*Message, error) {
+func (s *Socket) recvSpinning(ctx context.Context, c polled) (*Message, error) {
+	r := c.home()
 	endless := s.engine.startPolling()
 	if endless {
 		defer s.engine.stopPolling()
@@ -53,16 +85,16 @@ func (s *Socket) recvSpinning(ctx context.Context, c *session) (*Message, error)
 			return nil, errWouldBlock
 		case readSome:
 			if m, err := s.recvOnce(); err != errWouldBlock {
-				c.scored(+1)
+				c.spinning().scored(+1)
 				return m, err
 			}
 			continue
 		}
-		now := c.r.Now()
+		now := r.Now()
 		if start.IsZero() {
 			start = now
 		}
-		if endless && now.Sub(start) > s.engine.spin && s.sole.Load() == c && ctx.Err() == nil {
+		if endless && now.Sub(start) > s.engine.spin && s.polled() == c && ctx.Err() == nil {
 			// Other callers read c too, and leave here what they do not take.
 			if m, err := s.recvOnce(); err != errWouldBlock {
 				return m, err
@@ -70,7 +102,7 @@ func (s *Socket) recvSpinning(ctx context.Context, c *session) (*Message, error)
 			start = now
 		}
 		if now.Sub(start) > s.engine.spin || s.receiving.waiting.Load() > 0 || s.closed.Load() {
-			c.scored(-2)
+			c.spinning().scored(-2)
 			c.yieldReading()
 			return nil, errWouldBlock
 		}
@@ -80,7 +112,7 @@ func (s *Socket) recvSpinning(ctx context.Context, c *session) (*Message, error)
 			}
 			continue
 		}
-		c.r.GiveWay(company || look%goschedLooks == 0)
+		r.GiveWay(company || look%goschedLooks == 0)
 	}
 }
 
@@ -100,11 +132,11 @@ const (
 
 // slept learns from a receiver's sleep whether spinning would have met the
 // message.
-func (c *session) slept(from, woken time.Time) {
-	if woken.Sub(from) < c.host.engine.spin {
-		c.scored(+1)
+func (p *spinning) slept(from, woken time.Time, spin time.Duration) {
+	if woken.Sub(from) < spin {
+		p.scored(+1)
 	} else {
-		c.scored(-1)
+		p.scored(-1)
 	}
 }
 
@@ -323,13 +355,17 @@ func (s *Socket) sweep() {
 	}
 }
 
-// findSole sets sole. Under mu.
+// findSole sets sole and cast. Under mu.
 func (s *Socket) findSole() {
 	s.sole.Store(nil)
+	s.cast.Store(nil)
 	if len(s.pipes) == 1 {
 		for p := range s.pipes {
 			if c, ok := p.link.(*session); ok {
 				s.sole.Store(c)
+			}
+			if l, ok := p.link.(*multicast); ok && !l.sends() {
+				s.cast.Store(l)
 			}
 		}
 	}

@@ -39,6 +39,10 @@ const (
 	idleSweeps = 10
 )
 
+// A flusher is a connection that calls write by themselves, when the duty to do so
+// fell to them.
+type flusher interface{ flushFromCaller() }
+
 // late is what a socket has put off: the flushing of the sessions in dirty. Under
 // sendMu, but for what is atomic.
 type late struct {

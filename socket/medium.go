@@ -36,9 +36,12 @@ type medium struct {
 	intakes map[intakeKey]*intake // under media.mu
 	users   int                   // links, under media.mu
 
-	// The reactor's.
-	sources  map[pgm.TSI]*multicast
+	sources  map[pgm.TSI]*multicast // under work
 	counters mediumCounters
+
+	// work is held by who reads: the reactor, or a call that polls. Before it comes
+	// media.mu, and after it a multicast's mu.
+	work sync.Mutex
 }
 
 // mediumCounters counts what belongs to no source that is known.
@@ -68,12 +71,19 @@ type intake struct {
 	op    reactor.Op
 	users int // under media.mu
 
+	// Under work.
+	links  []*multicast
+	ending bool
+	drops  uint32 // by the kernel, as last told
+	looks  int    // by calls
+	leased int    // looks when the lease was last extended
+
 	// The reactor's.
-	links   []*multicast
 	begun   bool
-	stalled bool // a receiver's queue is full: nothing is read until there is room
-	ending  bool
-	drops   uint32 // by the kernel, as last told
+	stalled atomic.Bool // a receiver's queue is full: nothing is read until there is room
+	lease   reactor.Timer
+
+	lent atomic.Bool // no operation is in flight: calls read. Changed under work
 }
 
 // media are the media of an engine.
@@ -254,6 +264,7 @@ func (m *medium) intake(l *multicast, key intakeKey, on *line) (*intake, error) 
 		}
 		i = &intake{m: m, key: key, fd: fd}
 		i.op = reactor.Op{Kind: reactor.OpReadable, FD: fd, Owner: i}
+		i.lease.Fire = i.checkLease
 		m.intakes[key] = i
 	}
 	i.users++
@@ -276,6 +287,8 @@ func (e *Engine) leaveMedium(m *medium, in []*intake) {
 
 // join has l hear what i receives. Reactor thread.
 func (i *intake) join(l *multicast) {
+	i.m.work.Lock()
+	defer i.m.work.Unlock()
 	i.links = append(i.links, l)
 	if !i.begun {
 		i.begun = true
@@ -285,16 +298,25 @@ func (i *intake) join(l *multicast) {
 
 // part ends that. Reactor thread.
 func (i *intake) part(l *multicast) {
+	i.m.work.Lock()
+	defer i.m.work.Unlock()
 	i.links = slices.DeleteFunc(i.links, func(other *multicast) bool { return other == l })
 }
 
 // end closes the descriptor, at once or when its operation has completed.
 func (i *intake) end() {
-	if i.ending = true; i.begun && i.m.key.r.InFlight(&i.op) {
-		i.m.key.r.Cancel(&i.op)
-		return
+	i.m.work.Lock()
+	defer i.m.work.Unlock()
+	r := i.m.key.r
+	i.lent.Store(false)
+	if i.ending = true; i.begun {
+		r.StopTimer(&i.lease)
+		if r.InFlight(&i.op) {
+			r.Cancel(&i.op)
+			return
+		}
 	}
-	i.m.key.r.CloseFD(i.fd)
+	r.CloseFD(i.fd)
 }
 
 // Complete says that there is something to read. Reactor thread.
@@ -313,27 +335,41 @@ func (i *intake) Complete(_ time.Time, op *reactor.Op) {
 // readRounds is how often one turn reads before it lets others have theirs.
 const readRounds = 4
 
-// read takes in what is there. Reactor thread.
+// read takes in what is there, and decides who reads next. Reactor thread.
 func (i *intake) read() {
 	r := i.m.key.r
+	i.m.work.Lock()
+	defer i.m.work.Unlock()
+	if i.lent.Store(false); i.ending {
+		return
+	}
 	for range readRounds {
-		if i.full() {
-			i.stalled = true
-			return
+		full := i.full()
+		if i.stalled.Store(full); full {
+			return // until there is room
 		}
-		n, err := i.m.reader.Read(r, i.fd)
-		if err != nil {
-			if err != reactor.ErrAgain {
-				i.failed(err)
-			}
+		if !i.readOnce(true) {
 			break
 		}
-		i.takeIn(r.Now(), n)
-		if i.ending {
-			return
-		}
+	}
+	if i.lend() {
+		r.StartTimer(&i.lease, r.Now().Add(leaseTime))
+		return
 	}
 	r.Submit(&i.op)
+}
+
+// readOnce takes in what one system call brings, and reports whether there may be
+// more. Under work, by the reactor or by a call.
+func (i *intake) readOnce(byReactor bool) (more bool) {
+	r := i.m.key.r
+	n, err := i.m.reader.Read(r, i.fd)
+	if err == nil {
+		i.takeIn(r.Now(), n, byReactor)
+	} else if err != reactor.ErrAgain {
+		i.failed(err)
+	}
+	return n == readDatagrams
 }
 
 // full reports whether a receiver has no room for more. It will say when it has.
@@ -346,10 +382,9 @@ func (i *intake) full() bool {
 	return false
 }
 
-// resume goes on reading. Reactor thread.
+// resume goes on reading, as there is room, or a call gave up. Reactor thread.
 func (i *intake) resume() {
-	if i.stalled && !i.ending {
-		i.stalled = false
+	if i.stalled.Load() || i.lent.Load() {
 		i.read()
 	}
 }
@@ -363,9 +398,10 @@ func (i *intake) failed(err error) {
 }
 
 // takeIn hands on the n datagrams that were read.
-func (i *intake) takeIn(now time.Time, n int) {
+func (i *intake) takeIn(now time.Time, n int, byReactor bool) {
 	for _, l := range i.links {
 		l.mu.Lock()
+		l.away = !byReactor
 	}
 	for k := range n {
 		d := i.m.reader.At(k)
@@ -386,6 +422,7 @@ func (i *intake) takeIn(now time.Time, n int) {
 	for _, l := range i.links {
 		l.kernelDrops += uint64(drops - i.drops)
 		l.settle(now)
+		l.away = false
 		l.mu.Unlock()
 	}
 	i.drops = drops

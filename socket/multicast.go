@@ -1,8 +1,6 @@
 package socket
 
 import (
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -43,10 +41,12 @@ type multicast struct {
 	}
 
 	trouble complaint // of sending and receiving
+	spin    spinning
 
 	// mu guards what follows. The reactor holds it while it is at work; a call that
 	// wants figures waits for that.
 	mu          sync.Mutex
+	away        bool // it is a call that is at work, not the reactor
 	ended       bool // the descriptors are closed, or about to be
 	kernelDrops uint64
 	failures    atomic.Uint64
@@ -55,7 +55,7 @@ type multicast struct {
 }
 
 type multicastTasks struct {
-	start, flush, resume, await, tell, close, sever reactor.Task
+	start, flush, resume, await, tell, repair, close, sever reactor.Task
 }
 
 // A leg is a line of an endpoint: where it is spoken, and the descriptor that
@@ -139,7 +139,7 @@ func (l *multicast) open(e endpoint) error {
 	}
 	l.tasks.start.Run, l.tasks.flush.Run, l.tasks.resume.Run = l.start, l.flush, l.resume
 	l.tasks.close.Run, l.tasks.sever.Run, l.tasks.tell.Run = l.close, l.severed, l.tell
-	l.tasks.await.Run = l.await
+	l.tasks.await.Run, l.tasks.repair.Run = l.await, l.repairAll
 	l.clock.Fire, l.closing.timer.Fire = l.tick, l.close
 	return nil
 }
@@ -224,16 +224,6 @@ func (s *Socket) closeMulticast(endpoint string) bool {
 	return true
 }
 
-// newTSI makes up a transport session id, unlike port.
-func newTSI(port uint16) (tsi pgm.TSI) {
-	var b [8]byte
-	for tsi.Port == 0 || tsi.Port == port {
-		_, _ = rand.Read(b[:]) // never fails
-		tsi = pgm.TSI{GSI: pgm.GSI(b[:6]), Port: binary.BigEndian.Uint16(b[6:])}
-	}
-	return tsi
-}
-
 // newPipe gives l its pipe.
 func (l *multicast) newPipe() *pipe {
 	p := newPipe(l.host, new(lane), new(lane))
@@ -272,7 +262,10 @@ func (l *multicast) start(now time.Time) {
 		}
 	}
 	if l.sends() {
-		l.legs[0].medium.sources[l.source.tsi] = l
+		m := l.legs[0].medium
+		m.work.Lock()
+		m.sources[l.source.tsi] = l
+		m.work.Unlock()
 		l.flush(now)
 		return
 	}
@@ -403,7 +396,10 @@ func (l *multicast) over() {
 	l.r.StopTimer(&l.clock)
 	l.r.StopTimer(&l.closing.timer)
 	if l.sends() {
-		delete(l.legs[0].medium.sources, l.source.tsi)
+		m := l.legs[0].medium
+		m.work.Lock()
+		delete(m.sources, l.source.tsi)
+		m.work.Unlock()
 	} else {
 		l.audience.end(l)
 	}

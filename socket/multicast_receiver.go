@@ -166,8 +166,7 @@ func (a *audience) makeRoom(l *multicast) bool {
 
 // forget drops a source. Under mu, reactor thread.
 func (a *audience) forget(l *multicast, s *hearing, err error) {
-	s.gone = true
-	l.r.StopTimer(&s.timer)
+	s.gone = true // and its timer, if it runs, finds that
 	delete(a.sources, s.id)
 	if a.last == s {
 		a.last = nil
@@ -259,6 +258,10 @@ func (l *multicast) settle(now time.Time) {
 	if l.sends() {
 		if l.nudged {
 			l.nudged = false
+			if l.away {
+				l.r.Post(&l.tasks.flush)
+				return
+			}
 			l.pump(now)
 		}
 		return
@@ -275,8 +278,9 @@ func (l *multicast) settle(now time.Time) {
 
 // show hands over to the user what was received.
 func (l *multicast) show(now time.Time) {
-	l.p.in.show()
-	l.r.Yield()
+	if l.p.in.show(); !l.away {
+		l.r.Yield()
+	}
 	if len(l.announce) > 0 && !l.told {
 		l.told = true
 		l.r.Post(&l.tasks.tell)
@@ -293,8 +297,8 @@ func (l *multicast) repair(s *hearing) {
 	l.mu.Unlock()
 }
 
-// ask sends what the source is to be asked for now, and sets the timer for what is
-// later. Under mu, reactor thread.
+// ask sends what the source is to be asked for now, and sees to it that the timer is
+// set for what is later. Under mu.
 func (s *hearing) ask(l *multicast, now time.Time) {
 	for !s.gone && !l.waits() {
 		packet, where, to := s.rx.Output(now, l.reply)
@@ -319,6 +323,11 @@ func (s *hearing) ask(l *multicast, now time.Time) {
 	switch {
 	case s.gone:
 		return
+	case l.away:
+		if !due.Equal(s.due) || l.waits() {
+			l.r.Post(&l.tasks.repair)
+		}
+		return
 	case l.waits():
 		due = now.Add(stuckTime)
 		l.r.StartTimer(&s.timer, due)
@@ -336,12 +345,26 @@ func (s *hearing) ask(l *multicast, now time.Time) {
 func (l *multicast) waits() bool {
 	for g := range l.legs {
 		for _, i := range l.legs[g].intakes {
-			if i.stalled {
+			if i.stalled.Load() {
 				return true
 			}
 		}
 	}
 	return l.stuck()
+}
+
+// repairAll sets the timers, after a call was at work. Reactor thread.
+func (l *multicast) repairAll(time.Time) {
+	if l.closing.over {
+		return
+	}
+	l.mu.Lock()
+	now := l.r.Now()
+	for _, s := range l.sources {
+		s.ask(l, now)
+	}
+	l.show(now)
+	l.mu.Unlock()
 }
 
 // stuckTime is when to look again whether that is over.

@@ -1,6 +1,8 @@
 package socket
 
 import (
+	"crypto/rand"
+	"encoding/binary"
 	"time"
 
 	"github.com/zeroring/zeroring/pgm"
@@ -41,6 +43,16 @@ func newSource(cfg pgm.SourceConfig, now time.Time) *source {
 		s.scratch[i] = make([]byte, cfg.MaxTPDU)
 	}
 	return s
+}
+
+// newTSI makes up a transport session id, unlike port.
+func newTSI(port uint16) (tsi pgm.TSI) {
+	var b [8]byte
+	for tsi.Port == 0 || tsi.Port == port {
+		_, _ = rand.Read(b[:]) // never fails
+		tsi = pgm.TSI{GSI: pgm.GSI(b[:6]), Port: binary.BigEndian.Uint16(b[6:])}
+	}
+	return tsi
 }
 
 const (

@@ -43,7 +43,7 @@ func (s *Socket) TryRecv() (*Message, error) {
 	m, err := s.recvOnce()
 	if err == errWouldBlock {
 		s.writeLate()
-		if c := s.sole.Load(); c != nil && c.readFromCaller() == readSome {
+		if c := s.polled(); c != nil && c.readFromCaller() == readSome {
 			m, err = s.recvOnce()
 		}
 	}
@@ -135,7 +135,7 @@ func (s *Socket) recvSlowly(ctx context.Context) (*Message, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if c := s.sole.Load(); c != nil {
+		if c := s.polled(); c != nil {
 			if m, err := s.recvSpinning(ctx, c); err != errWouldBlock {
 				s.passOnRecv()
 				return m, err
@@ -154,9 +154,9 @@ func (s *Socket) recvSlowly(ctx context.Context) (*Message, error) {
 			s.passOnRecv()
 			return m, err
 		}
-		c := s.sole.Load()
+		c := s.polled()
 		if c != nil {
-			if c.byCaller.Load() {
+			if c.callersRead() {
 				s.receiving.remove(w) // it is for us to read
 				continue
 			}
@@ -170,7 +170,7 @@ func (s *Socket) recvSlowly(ctx context.Context) (*Message, error) {
 		s.receiving.done(w)
 		s.receiving.slept(s, from, woken)
 		if c != nil {
-			c.slept(from, woken)
+			c.spinning().slept(from, woken, s.engine.spin)
 		}
 		if m, err = s.recvOnce(); err != errWouldBlock {
 			s.passOnRecv()
@@ -191,7 +191,7 @@ func (s *Socket) passOnRecv() {
 	s.unlockRecv()
 	if more {
 		s.receiving.wake()
-	} else if c := s.sole.Load(); c != nil {
+	} else if c := s.polled(); c != nil {
 		c.yieldReading() // nobody else may be left to read it
 	}
 }

@@ -71,9 +71,7 @@ type session struct {
 	polls     int // by callers; the lease looks whether it grows
 	leased    int // polls when the lease was last extended
 
-	// Whether a caller's spinning pays: how often octets came while it spun, or
-	// would have come. Any goroutine; it is only a guess.
-	spinScore atomic.Int32
+	spin spinning
 
 	wr sync.Mutex
 	writing

@@ -343,6 +343,10 @@ func (c *session) readFromCaller() readResult {
 	return readSome
 }
 
+func (c *session) callersRead() bool      { return c.byCaller.Load() }
+func (c *session) spinning() *spinning    { return &c.spin }
+func (c *session) home() *reactor.Reactor { return c.r }
+
 // yieldReading gives reading back to the reactor. Any goroutine.
 func (c *session) yieldReading() {
 	c.rd.Lock()

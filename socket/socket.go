@@ -68,6 +68,9 @@ type Socket struct {
 	// a connection. Calls work on it themselves rather than have its reactor do it.
 	sole atomic.Pointer[session]
 
+	// cast is likewise if that pipe is of multicast.
+	cast atomic.Pointer[multicast]
+
 	sendHWM, recvHWM atomic.Uint64 // the options, which may change
 
 	closed atomic.Bool
@@ -100,10 +103,6 @@ type Socket struct {
 	spread  spread
 	dirty   [maxLate]flusher // ndirty of them; under sendMu
 }
-
-// A flusher is a connection that calls write by themselves, when the duty to do so
-// fell to them.
-type flusher interface{ flushFromCaller() }
 
 // maxDirty is to how many peers one call may write by itself. Beyond it the
 // reactors do the writing: they batch.
