@@ -30,7 +30,7 @@ func start(t *testing.T, c lab.Config) *lab.Lab {
 }
 
 // must is Do for what has to work.
-func must(t *testing.T, h *lab.Host, f func() error) {
+func must(t testing.TB, h *lab.Host, f func() error) {
 	t.Helper()
 	if err := h.Do(f); err != nil {
 		t.Fatalf("host %d: %v", h.Number(), err)
@@ -38,7 +38,7 @@ func must(t *testing.T, h *lab.Host, f func() error) {
 }
 
 // listen joins a group on a host.
-func listen(t *testing.T, h *lab.Host, group netip.Addr) *net.UDPConn {
+func listen(t testing.TB, h *lab.Host, group netip.Addr) *net.UDPConn {
 	t.Helper()
 	network := "udp4"
 	if group.Is6() {
@@ -62,7 +62,7 @@ func listen(t *testing.T, h *lab.Host, group netip.Addr) *net.UDPConn {
 
 // speak returns a socket of a host's, which sends to an address wherever its
 // routes lead.
-func speak(t *testing.T, h *lab.Host, to netip.Addr) *net.UDPConn {
+func speak(t testing.TB, h *lab.Host, to netip.Addr) *net.UDPConn {
 	t.Helper()
 	var conn *net.UDPConn
 	must(t, h, func() (err error) {
