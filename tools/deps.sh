@@ -14,6 +14,7 @@ need() { # need <package> <command that succeeds if it is here>
 need gcc command -v gcc
 need pkg-config command -v pkg-config
 need libzmq3-dev pkg-config --exists libzmq
+need libpgm-dev pkg-config --exists openpgm-5.3
 # Debian's module belongs to Debian's interpreter, which need not be the first
 # in PATH.
 need python3-zmq /usr/bin/python3 -c 'import zmq'

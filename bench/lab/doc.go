@@ -35,6 +35,8 @@
 //   - A Switch takes one processor to carry some 100,000 frames a second to three
 //     hosts. What comes faster waits in the sending hosts' interfaces for up to
 //     10,000 frames each, and then [Stats] counts it as Missed.
+//   - A Switch shares this process's scheduler. What keeps all its processors busy
+//     had better run in a program of its own, by [Host.Command].
 //   - Delays end when the switch's thread is scheduled, which takes some 10 µs on
 //     an idle machine and more on a busy one.
 //   - Which time a frame arrives at is the kernel's doing; so only faults that do

@@ -154,7 +154,7 @@ func (l *Lab) build(c Config) error {
 // Hosts returns all hosts, the first of which is number 1.
 func (l *Lab) Hosts() []*Host { return append([]*Host(nil), l.hosts...) }
 
-// Host returns a host by its number, from 1 on.
+// Host returns a host by its number, from 1 on. It panics if there is none.
 func (l *Lab) Host(number int) *Host { return l.hosts[number-1] }
 
 // SetFaults says what happens from now on to frames on their way to a host. For
