@@ -10,7 +10,7 @@
 #   make soak     saturation with peers that come and go, for SOAK on each backend
 #   make micro    micro-benchmarks, to compare two commits with
 #   make perf     libzmq's perf programs, ours, into bin/
-#   make deps     a real libzmq to test against, from Debian's packages
+#   make deps     a real libzmq and OpenPGM to test against, and iproute2, from Debian's packages
 
 GO       ?= go
 FUZZTIME ?= 10s

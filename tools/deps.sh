@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes sure of a real libzmq to test against, in C and in Python, and of what the
+# Makes sure of a real libzmq to test against, in C and in Python, of OpenPGM, and of what the
 # networks in bench/lab are made and watched with. The library itself needs none
 # of this.
 set -euo pipefail
