@@ -19,7 +19,7 @@ type DatagramOpts struct {
 	Share      bool           // others may bind the same address (SO_REUSEADDR and SO_REUSEPORT)
 	SendBuf    int            // SO_SNDBUF in octets; 0 leaves it alone
 	RecvBuf    int            // SO_RCVBUFFORCE, or else SO_RCVBUF, in octets; 0 leaves it alone
-	Timestamps bool           // Datagram.Time is wanted
+	Timestamps bool           // Datagram.Time is wanted; the kernel begins with it a moment after the first who wants it
 	Device     string         // SO_BINDTODEVICE: an interface's or VRF's name; may need privileges
 
 	whole bool // no GRO; for tests
@@ -27,7 +27,7 @@ type DatagramOpts struct {
 
 // DatagramInfo is what a datagram socket got.
 type DatagramInfo struct {
-	Local    netip.AddrPort // of a raw socket without a port
+	Local    netip.AddrPort // of a raw socket without a port; an IPv6 zone is the interface's number
 	SendBuf  int            // in octets, as SendBuf counts them
 	RecvBuf  int            // likewise; the kernel may have granted less than was asked for
 	GSO, GRO bool           // UDP_SEGMENT and UDP_GRO work. With GRO a DatagramReader should have room for MaxDatagram
@@ -56,7 +56,7 @@ func (r *Reactor) Datagram(opts *DatagramOpts) (FD, DatagramInfo, error) {
 type Datagram struct {
 	Data      []byte         // valid until the next Read; of a raw socket without the IP header
 	Segment   int            // if positive, Data is several datagrams of so many octets each, of which the last may have fewer (GRO)
-	From      netip.AddrPort // an IPv6 zone is the interface's name
+	From      netip.AddrPort // an IPv6 zone is the interface's number
 	To        netip.Addr     // the destination, without a zone
 	Time      time.Time      // when the kernel or the card received it; zero if that is not known
 	Hardware  bool           // Time is by the card's clock
@@ -90,8 +90,9 @@ func (d *DatagramReader) Read(r *Reactor, fd FD) (int, error) { return r.driver.
 func (d *DatagramReader) At(i int) Datagram { return d.got[i] }
 
 // Drops is how many datagrams the kernel has dropped for the socket that was read
-// last, since it was made, for want of room or for their checksums. It is told
-// with each datagram that arrives after a drop. It wraps around.
+// last, since it was made, for want of room or for their checksums; several that
+// GRO put together count once. It is told with each datagram that arrives after
+// a drop. It wraps around.
 func (d *DatagramReader) Drops() uint32 { return d.drops }
 
 // An outgoing is a message in a DatagramWriter's queue.

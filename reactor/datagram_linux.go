@@ -3,6 +3,7 @@ package reactor
 import (
 	"net/netip"
 	"os"
+	"strconv"
 	"syscall"
 	"unsafe"
 
@@ -63,7 +64,7 @@ func (o *DatagramOpts) local() (netip.AddrPort, error) {
 	}
 	if o.Interface != 0 && ip.Zone() == "" &&
 		(ip.IsLinkLocalUnicast() || ip.IsLinkLocalMulticast() || ip.IsInterfaceLocalMulticast()) && ip.Is6() {
-		ip = ip.WithZone(zoneName(uint32(o.Interface)))
+		ip = ip.WithZone(strconv.Itoa(o.Interface))
 	}
 	return netip.AddrPortFrom(ip, port), nil
 }
@@ -201,19 +202,20 @@ func (s *datagramSetup) join() {
 		level = unix.IPPROTO_IPV6
 	}
 	req := groupReq{index: uint32(s.opts.Interface), group: storage(s.opts.Group)}
-	octets := unsafe.String((*byte)(unsafe.Pointer(&req)), unsafe.Sizeof(req))
 	if len(s.opts.Sources) == 0 {
-		octets = octets[:unsafe.Offsetof(req.source)]
-		s.note("setsockopt MCAST_JOIN_GROUP", func() error {
-			return unix.SetsockoptString(s.fd, level, unix.MCAST_JOIN_GROUP, octets)
-		})
+		s.setGroup("MCAST_JOIN_GROUP", level, unix.MCAST_JOIN_GROUP, &req, unsafe.Offsetof(req.source))
 	}
 	for _, source := range s.opts.Sources {
 		req.source = storage(source)
-		s.note("setsockopt MCAST_JOIN_SOURCE_GROUP", func() error {
-			return unix.SetsockoptString(s.fd, level, unix.MCAST_JOIN_SOURCE_GROUP, octets)
-		})
+		s.setGroup("MCAST_JOIN_SOURCE_GROUP", level, unix.MCAST_JOIN_SOURCE_GROUP, &req, unsafe.Sizeof(req))
 	}
+}
+
+// setGroup sets an option to the first size octets of req.
+func (s *datagramSetup) setGroup(name string, level, option int, req *groupReq, size uintptr) {
+	s.note("setsockopt "+name, func() error {
+		return unix.SetsockoptString(s.fd, level, option, unsafe.String((*byte)(unsafe.Pointer(req)), size))
+	})
 }
 
 // storage is ip as a socket address.
@@ -234,9 +236,15 @@ func (s *datagramSetup) learn() {
 	}
 	s.info.SendBuf, s.info.RecvBuf = ask("SO_SNDBUF", unix.SO_SNDBUF), ask("SO_RCVBUF", unix.SO_RCVBUF)
 	s.note("getsockname", func() error {
-		local, err := unix.Getsockname(s.fd)
-		s.info.Local = toAddr(local).IP
-		return err
+		var name unix.RawSockaddrInet6 // an IPv4 one is shorter
+		size := uint32(unix.SizeofSockaddrInet6)
+		_, _, errno := unix.RawSyscall(unix.SYS_GETSOCKNAME, uintptr(s.fd),
+			uintptr(unsafe.Pointer(&name)), uintptr(unsafe.Pointer(&size)))
+		if errno != 0 {
+			return errno
+		}
+		s.info.Local = new(zoneCache).addr(&name)
+		return nil
 	})
 	if s.opts.Protocol != 0 {
 		s.info.Local = netip.AddrPortFrom(s.info.Local.Addr(), 0) // it has the protocol there

@@ -74,6 +74,10 @@ func (h *rig) party(opts *DatagramOpts) *party {
 	if err != nil {
 		h.t.Fatal(err)
 	}
+	return h.partyOf(fd, info)
+}
+
+func (h *rig) partyOf(fd FD, info DatagramInfo) *party {
 	return &party{
 		h: h, fd: h.own(fd), info: info, ready: h.call(OpReadable, fd),
 		reader: NewDatagramReader(8, MaxDatagram), writer: NewDatagramWriter(8),
