@@ -81,9 +81,10 @@ func NewDatagramReader(messages, size int) *DatagramReader {
 }
 
 // Read reads what is there, up to the number of messages, and returns how many
-// came. It returns ErrAgain if there is nothing; what arrives after that
-// completes an OpReadable, even one that is submitted later. Other errors are
-// the socket's, as errno; they leave it usable.
+// came. It returns ErrAgain if there is nothing. An OpReadable that is submitted
+// later finds what was not read, so who got fewer than the number need not read
+// again before it waits. Other errors are the socket's, as errno; they leave it
+// usable.
 func (d *DatagramReader) Read(r *Reactor, fd FD) (int, error) { return r.driver.readDatagrams(fd, d) }
 
 // At returns datagram i of those that the last Read returned.

@@ -167,6 +167,11 @@ func TestDatagramIPv6(t *testing.T) {
 	onSockets(t, func(t *testing.T, h *rig) {
 		home := netip.IPv6Loopback()
 		source, one := h.local(home), h.local(home)
+		any6 := h.party(&DatagramOpts{Local: at(netip.IPv6Unspecified())})
+		any4 := h.party(&DatagramOpts{Local: netip.AddrPortFrom(netip.IPv4Unspecified(), any6.addr().Port())})
+		source.send(netip.AddrPortFrom(home, any6.addr().Port()), "over IPv6", 0)
+		any6.want("over IPv6")
+		any4.nothing()
 		source.send(one.addr(), "unicast", 0)
 		if g := one.want("unicast")[0]; g.From != source.addr() || g.To != home {
 			t.Errorf("got %+v, want it from %v to %v", g.Datagram, source.addr(), home)
@@ -196,8 +201,9 @@ func TestDatagramIPv6Multicast(t *testing.T) {
 				Local: netip.AddrPortFrom(group6, port), Interface: nic, Group: group6, Share: true, Sources: sources,
 			})
 		}
-		one := member(0)
-		port := one.addr().Port()
+		all := tap.party(&DatagramOpts{Local: at(netip.IPv6Unspecified()), Interface: nic, Group: group6.Next(), Share: true})
+		port := all.addr().Port()
+		one := member(port)
 		two, three := member(port, ip), member(port, netip.MustParseAddr("fd00::7"))
 		source.send(netip.AddrPortFrom(group6, port), "multicast", 0)
 		for _, p := range []*party{one, two} {
@@ -206,6 +212,10 @@ func TestDatagramIPv6Multicast(t *testing.T) {
 			}
 		}
 		three.nothing()
+		all.nothing()
+		source.send(netip.AddrPortFrom(group6.Next(), port), "to others", 0)
+		all.want("to others")
+		one.nothing()
 		// Back to where it came from, whose zone is a number everywhere.
 		one.send(source.addr(), "back", 0)
 		if g := source.want("back")[0]; g.From != netip.AddrPortFrom(zoned, port) || g.To != ip {

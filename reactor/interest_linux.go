@@ -28,12 +28,11 @@ func (d *epollDriver) ignore(fd FD, s *fdState, events uint32) {
 // An edge that came already may or may not have been read out since, by means
 // that the driver does not see.
 func (d *epollDriver) awaitInput(s *fdState, op *Op) {
-	if !s.readable {
+	if s.readable {
+		d.renew(s, op, unix.EPOLLIN)
+	} else {
 		d.watch(s, op, unix.EPOLLIN)
-		return
 	}
-	s.readable = false
-	d.renew(s, op, unix.EPOLLIN)
 }
 
 // renew is watch for an op that was not tried: the kernel looks anew, and
