@@ -147,7 +147,7 @@ func (d *DatagramWriter) Len() int { return len(d.queue) }
 // rest stays queued, so Flush is to be called again.
 //
 // Where the kernel or the route turns out not to segment, it sends the datagrams
-// of a message one by one from then on.
+// of a message one by one, and so it does from then on.
 func (d *DatagramWriter) Flush(r *Reactor, fd FD) error { return r.driver.writeDatagrams(fd, d) }
 
 // drop forgets the first n messages, and the part of the next that was sent.

@@ -335,6 +335,15 @@ func TestDatagramSendErrors(t *testing.T) {
 				t.Fatalf("to %v: the writer has given up segmenting", tt.to)
 			}
 		}
+		// One of which a part was sent is dropped with what is left.
+		a.writer.Add(at(home), ten, 5)
+		a.writer.done = 5
+		a.writer.Add(b.addr(), ten, 0)
+		if err := a.writer.Flush(h.r, a.fd); err != unix.EINVAL {
+			t.Errorf("Flush: %v, want EINVAL", err)
+		}
+		a.flush()
+		b.want(string(ten))
 		if n, err := b.reader.Read(h.r, NoFD); n != 0 || err != unix.EBADF {
 			t.Errorf("Read = %d, %v; want EBADF", n, err)
 		}

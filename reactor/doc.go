@@ -24,6 +24,10 @@
 // (TryRead, TryWrite) as long as no operation of that direction is in flight.
 // It saves the way through the reactor, which costs more than the system call.
 //
+// Datagrams, many of which are read and written by one system call, go past the
+// drivers: OpReadable and OpWritable say when, a DatagramReader and a
+// DatagramWriter do it (Reactor.Datagram).
+//
 // A reactor sleeps by the runtime's poller (see parking) unless it is locked to
 // a thread. Sleeping and waking dominate everything else, so an idle reactor stays awake
 // for a moment if lately something used to happen within it (Config.Spin), a
@@ -38,7 +42,8 @@
 // one reactor; what is submitted beyond completes with -ENOBUFS. The table grows
 // with use and does not shrink. An operation on a descriptor of 1,048,576 or
 // more completes with -EBADF. An Op or TryWrite gathers at most MaxGather
-// slices. A listener that finds no free descriptor reports -EMFILE and tries
+// slices. A DatagramReader or DatagramWriter takes at most MaxDatagrams messages
+// at a time. A listener that finds no free descriptor reports -EMFILE and tries
 // again after 100 ms.
 //
 // # Limitations
@@ -52,4 +57,8 @@
 //   - Two processes that take over the same dead socket file at the same moment
 //     are kept apart by a lock on its directory. Where the directory cannot be
 //     opened for reading there is no lock.
+//   - A simulated Network has no datagrams.
+//   - The card's timestamps need a card that was told to take them (hwstamp_ctl).
+//   - A DatagramWriter that found that a route cannot segment sends one by one on
+//     all routes from then on.
 package reactor
