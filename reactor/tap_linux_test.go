@@ -50,6 +50,10 @@ func (h *rig) tap(mtu int) *tap {
 		}
 	}()
 	if err := <-opened; err != nil {
+		close(p.threads)
+		if (errors.Is(err, os.ErrPermission) || errors.Is(err, os.ErrNotExist)) && os.Getenv("CI") != "true" {
+			h.t.Skipf("no network namespace here: %v", err)
+		}
 		h.t.Fatal(err)
 	}
 	h.t.Cleanup(func() {
