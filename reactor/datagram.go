@@ -68,6 +68,7 @@ type Datagram struct {
 type DatagramReader struct {
 	got   []Datagram // by the last Read; its capacity is the number of messages
 	drops uint32
+	full  bool
 	inbox
 }
 
@@ -86,6 +87,10 @@ func NewDatagramReader(messages, size int) *DatagramReader {
 // again before it waits. Other errors are the socket's, as errno; they leave it
 // usable.
 func (d *DatagramReader) Read(r *Reactor, fd FD) (int, error) { return r.driver.readDatagrams(fd, d) }
+
+// Full reports whether the last Read may have left something: it filled all messages,
+// or failed otherwise than by ErrAgain.
+func (d *DatagramReader) Full() bool { return d.full }
 
 // At returns datagram i of those that the last Read returned.
 func (d *DatagramReader) At(i int) Datagram { return d.got[i] }

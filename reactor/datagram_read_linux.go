@@ -75,18 +75,15 @@ func (kernelSockets) readDatagrams(fd FD, d *DatagramReader) (int, error) {
 		case unix.EINTR:
 			continue
 		case unix.EAGAIN:
+			d.full = false
 			return 0, ErrAgain
 		default:
+			d.full = true // nobody knows
 			return 0, errno
 		}
-		// The socket may be another each time, so what it is is asked each time.
-		kind, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TYPE)
-		if err != nil {
-			return 0, err
-		}
-		d.got, d.drops = d.got[:0], 0
+		d.got, d.drops, d.full = d.got[:0], 0, int(n) == len(d.headers)
 		for i := range int(n) {
-			d.take(i, kind == unix.SOCK_RAW)
+			d.take(i)
 		}
 		d.reset(int(n))
 		if len(d.got) > 0 {
@@ -95,14 +92,16 @@ func (kernelSockets) readDatagrams(fd FD, d *DatagramReader) (int, error) {
 	}
 }
 
-// take appends message i to what was got.
-func (d *DatagramReader) take(i int, raw bool) {
+// take appends message i to what was got. Raw sockets are those that know no ports:
+// a datagram of UDP without one cannot be answered, and is dropped like a packet
+// whose IP header is wrong.
+func (d *DatagramReader) take(i int) {
 	h := &d.headers[i]
 	start := i * d.size
 	end := start + min(int(h.size), d.size)
 	g := Datagram{Data: d.data[start:end:end], Truncated: h.Flags&unix.MSG_TRUNC != 0}
 	g.From = d.zones.addr(&d.names[i])
-	if raw && g.From.Addr().Is4() {
+	if g.From.Port() == 0 && g.From.Addr().Is4() {
 		var ok bool
 		if g.Data, ok = stripIPv4(g.Data, g.Truncated); !ok {
 			return

@@ -28,6 +28,9 @@ func (d *epollDriver) ignore(fd FD, s *fdState, events uint32) {
 // An edge that came already may or may not have been read out since, by means
 // that the driver does not see.
 func (d *epollDriver) awaitInput(s *fdState, op *Op) {
+	if op.Drained {
+		s.readable = s.ended // an edge of this turn is still to be reported
+	}
 	if s.readable {
 		d.renew(s, op, unix.EPOLLIN)
 	} else {

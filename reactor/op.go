@@ -68,6 +68,10 @@ type Op struct {
 	Result int32
 	More   bool // multishot: this is not the last completion
 
+	// Drained may be set before an OpReadable is submitted: its owner has read all
+	// there was, in this very turn of the reactor. It spares a look at the kernel.
+	Drained bool
+
 	token token
 }
 

@@ -343,12 +343,14 @@ func (i *intake) read() {
 	if i.lent.Store(false); i.ending {
 		return
 	}
+	i.op.Drained = false
 	for range readRounds {
 		full := i.full()
 		if i.stalled.Store(full); full {
 			return // until there is room
 		}
 		if !i.readOnce(true) {
+			i.op.Drained = true
 			break
 		}
 	}
@@ -369,7 +371,7 @@ func (i *intake) readOnce(byReactor bool) (more bool) {
 	} else if err != reactor.ErrAgain {
 		i.failed(err)
 	}
-	return n == readDatagrams
+	return i.m.reader.Full()
 }
 
 // full reports whether a receiver has no room for more. It will say when it has.
