@@ -11,7 +11,7 @@ type DatagramOpts struct {
 	Protocol   int            // 0: UDP; else a raw IP protocol's number, which may need privileges
 	Local      netip.AddrPort // bound: a unicast address, or a group, and then only what goes to it arrives; raw: the port is ignored
 	Interface  int            // number of the interface that multicast leaves by and arrives by; 0: the kernel's choice
-	Group      netip.Addr     // joined on Interface; zero: none
+	Group      netip.Addr     // joined on Interface; zero: none, and no multicast arrives
 	Sources    []netip.Addr   // with Group: source-specific membership (RFC 4607); none: any source
 	Hops       int            // multicast TTL or hop limit; 0: 1; negative: none, it stays within this host
 	TOS        int            // IP_TOS or IPV6_TCLASS; 0 leaves it alone

@@ -144,9 +144,8 @@ func (s *datagramSetup) setIPv4() {
 	if s.opts.TOS != 0 {
 		s.set("IP_TOS", level, unix.IP_TOS, s.opts.TOS)
 	}
-	if s.opts.Group.IsValid() { // without, a socket gets what any other on this system has joined
-		s.set("IP_MULTICAST_ALL", level, unix.IP_MULTICAST_ALL, 0)
-	}
+	// Otherwise a socket gets what any other on this system has joined.
+	s.set("IP_MULTICAST_ALL", level, unix.IP_MULTICAST_ALL, 0)
 	if s.opts.Interface != 0 {
 		by := unix.IPMreqn{Ifindex: int32(s.opts.Interface)}
 		s.note("setsockopt IP_MULTICAST_IF", func() error {
@@ -166,9 +165,8 @@ func (s *datagramSetup) setIPv6() {
 	if s.opts.TOS != 0 {
 		s.set("IPV6_TCLASS", level, unix.IPV6_TCLASS, s.opts.TOS)
 	}
-	if s.opts.Group.IsValid() {
-		s.set("IPV6_MULTICAST_ALL", level, unix.IPV6_MULTICAST_ALL, 0)
-	}
+	// Raw sockets get that even when they are bound to a unicast address.
+	s.set("IPV6_MULTICAST_ALL", level, unix.IPV6_MULTICAST_ALL, 0)
 	if s.opts.Interface != 0 {
 		s.set("IPV6_MULTICAST_IF", level, unix.IPV6_MULTICAST_IF, s.opts.Interface)
 	}
