@@ -14,9 +14,12 @@ const (
 	// waiting, and so does parity that does not suffice.
 	parityGrace = 3 * time.Millisecond
 
-	// parityRetries is how many NAKs for parity may be in vain until the packet
-	// itself is asked for.
-	parityRetries = 2
+	// parityNCFRetries and parityDataRetries are how often NAKs for parity may not be
+	// confirmed, or not be answered, until the packet itself is asked for. A source
+	// that confirms and does not answer has much to send, and packets would be more
+	// of it.
+	parityNCFRetries  = 3
+	parityDataRetries = 12
 
 	// fecGroups is for how many groups from the first packet missing on parity is
 	// kept. A power of two.
@@ -247,6 +250,9 @@ func (r *Receiver) handleParity(at time.Duration, h *Header, d *Data) {
 	if !r.keepParity(g, h, d, index) {
 		r.stats.ParityErrors++
 	}
+	if h.Type == TypeRDATA {
+		r.repairs.note(at, start)
+	}
 	if !r.decode(at, h.Type, g) {
 		g.released = true
 		r.release(at, start)
@@ -437,7 +443,7 @@ func (r *Receiver) parityNeeded(sqn SQN) int {
 		sqn := start + SQN(i)
 		switch {
 		case w.has(sqn) && w.at(sqn).missing():
-			if p := w.at(sqn); p.ncfRetries+p.dataRetries >= parityRetries {
+			if p := w.at(sqn); p.ncfRetries >= parityNCFRetries || p.dataRetries >= parityDataRetries {
 				return 0
 			}
 			missing++

@@ -86,6 +86,7 @@ type simEvent struct {
 	order  uint64 // of equals, the first made is first
 	node   int    // simSource, simApp, or the index of a receiver
 	packet []byte // nil: wakes
+	from   netip.Addr
 }
 
 const (
@@ -107,6 +108,8 @@ type sim struct {
 	wake      time.Duration // of the source; −1: none
 	shared    link          // source to switch
 	receivers []*simReceiver
+
+	anonymous bool // the source does not learn who asks
 
 	app  simWorkload
 	late time.Duration // of receivers' inTime
@@ -173,8 +176,12 @@ func (s *sim) fatalf(format string, args ...any) {
 }
 
 func (s *sim) add(at time.Duration, node int, packet []byte) {
+	s.addFrom(at, node, packet, netip.Addr{})
+}
+
+func (s *sim) addFrom(at time.Duration, node int, packet []byte, from netip.Addr) {
 	s.made++
-	h := append(s.events, simEvent{at, s.made, node, packet})
+	h := append(s.events, simEvent{at, s.made, node, packet, from})
 	i := len(h) - 1
 	for i > 0 && h[i].before(&h[(i-1)/2]) {
 		h[i], h[(i-1)/2] = h[(i-1)/2], h[i]
@@ -222,14 +229,14 @@ func (s *sim) clone(packet []byte) []byte {
 }
 
 // carry puts a packet on its way over links, to node.
-func (s *sim) carry(packet []byte, node int, after time.Duration, l *link) {
+func (s *sim) carry(packet []byte, node int, after time.Duration, l *link, from netip.Addr) {
 	delays, n := l.pass(s, packet)
 	for i := range n {
 		c := s.clone(packet)
 		if l.corrupt > 0 && s.dice.Float64() < l.corrupt {
 			c[s.dice.IntN(len(c))] ^= 1 << s.dice.IntN(8)
 		}
-		s.add(s.now+after+delays[i], node, c)
+		s.addFrom(s.now+after+delays[i], node, c, from)
 	}
 }
 
@@ -238,7 +245,7 @@ func (s *sim) multicast(packet []byte) {
 	delays, n := s.shared.pass(s, packet)
 	for i := range n {
 		for node, r := range s.receivers {
-			s.carry(packet, node, delays[i], &r.down)
+			s.carry(packet, node, delays[i], &r.down, simNLA)
 		}
 	}
 }
@@ -274,6 +281,14 @@ func (s *sim) sleep(deadline time.Time, wake *time.Duration, node int) {
 	s.add(at, node, nil)
 }
 
+// address returns the one of a receiver, or none if the source is not to know.
+func (s *sim) address(node int) netip.Addr {
+	if s.anonymous {
+		return netip.Addr{}
+	}
+	return netip.AddrFrom4([4]byte{10, 1, byte(node >> 8), byte(node)})
+}
+
 func (s *sim) pumpReceiver(node int) {
 	r := s.receivers[node]
 	now := s.epoch.Add(s.now)
@@ -286,11 +301,11 @@ func (s *sim) pumpReceiver(node int) {
 		}
 		switch {
 		case to == ToSource && nla == simNLA:
-			s.carry(packet, simSource, 0, &r.up)
+			s.carry(packet, simSource, 0, &r.up, s.address(node))
 		case to == ToNeighbor:
 			for other := range s.receivers {
 				if other != node {
-					s.carry(packet, other, 0, &r.up)
+					s.carry(packet, other, 0, &r.up, s.address(node))
 				}
 			}
 		default:
@@ -447,7 +462,7 @@ func (s *sim) step() {
 		s.pumpSource()
 	case e.node == simSource:
 		if e.packet != nil && good {
-			_ = s.source.Handle(now, &h, body)
+			_ = s.source.HandleFrom(now, e.from, &h, body)
 		}
 		s.pumpSource()
 	default:

@@ -1,6 +1,9 @@
 package pgm
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // A Destination says where a packet goes.
 type Destination uint8
@@ -33,7 +36,9 @@ type Source struct {
 	ncfs    ncfQueue
 	tuner   tuner
 	fec     sourceFEC
-	options Options // scratch: of what is consumed or appended now
+	budgets budgets
+	from    netip.Addr // who sent what is being handled, if that is known
+	options Options    // scratch: of what is consumed or appended now
 	stats   SourceStats
 }
 
@@ -52,6 +57,7 @@ type SourceStats struct {
 	NAKDuplicates uint64 // entries whose repair waits or has just gone
 	NAKOutside    uint64 // entries outside the transmit window
 	NAKDropped    uint64 // packets for which there was no room
+	NAKLate       uint64 // entries beyond the share of one receiver
 	SPMRs         uint64
 	Malformed     uint64
 	Astray        uint64 // NAKs for another source or group
@@ -67,6 +73,7 @@ func NewSource(cfg SourceConfig, now time.Time) *Source {
 	s.txw = newTXW(c.First, c.WindowOctets, c.WindowPackets, c.MaxTPDU, c.WindowAge)
 	s.total = newRate(c.Rate, c.MaxTPDU, 0)
 	s.repair = newRate(min(c.Rate, int64(float64(c.Rate)*c.RepairShare)+1), c.MaxTPDU, 0)
+	s.budgets = newBudgets(s.repair.octetsPerSec, c.ReceiverShare, c.MaxTPDU)
 	s.fec = newSourceFEC(c.FEC, c.First, len(s.txw.index), c.MaxTPDU)
 	s.spm.start(&s.cfg)
 	s.tuner.start(c.Receivers)
@@ -249,10 +256,10 @@ func (s *Source) hasData() bool { return s.txw.unsent() > 0 || s.fec.due > 0 }
 // repairSize returns how many octets the next repair has at most, and zero if
 // there is none.
 func (s *Source) repairSize() int {
-	if s.txw.waiting > 0 {
+	if s.txw.waiting() > 0 {
 		return int(s.txw.at(s.txw.oldest()).size)
 	}
-	if _, ok := s.asked(); ok {
+	if _, q := s.asked(); q != nil {
 		return s.cfg.MaxTPDU
 	}
 	return 0
@@ -262,11 +269,10 @@ func (s *Source) repairSize() int {
 // asked for by number go first: they are what receivers fall back to, or of an
 // open group.
 func (s *Source) nextRepair(at time.Duration, b []byte) []byte {
-	if s.txw.waiting > 0 {
+	if s.txw.waiting() > 0 {
 		return s.appendRDATA(at, b, s.txw.oldest())
 	}
-	start, _ := s.asked()
-	return s.nextAsked(at, b, start)
+	return s.nextAsked(at, b)
 }
 
 // appendRDATA appends the repair of sqn.

@@ -39,8 +39,12 @@ type SourceConfig struct {
 	// 0.25. At most 1.
 	RepairShare float64
 
+	// ReceiverShare is which part of the rate of repairs one receiver may have
+	// before others, if NAKs come to HandleFrom. Zero: 0.1. At most 1.
+	ReceiverShare float64
+
 	// WindowOctets is how much data is kept for repairs: the memory of a source,
-	// but for 41 octets per packet of WindowPackets. Zero: 16 MiB. At least 128
+	// but for 42 octets per packet of WindowPackets. Zero: 16 MiB. At least 128
 	// packets of MaxTPDU.
 	WindowOctets int
 
@@ -118,6 +122,7 @@ const (
 	defaultRTT         = 200 * time.Microsecond
 	defaultReceivers   = 4
 	defaultRepairShare = 0.25
+	defaultReceiver    = 0.1
 )
 
 // filled returns the configuration with defaults for zeros, and panics if it
@@ -125,6 +130,7 @@ const (
 func (c SourceConfig) filled() SourceConfig {
 	c.MaxTPDU = orDefault(c.MaxTPDU, defaultMaxTPDU)
 	c.RepairShare = orDefault(c.RepairShare, defaultRepairShare)
+	c.ReceiverShare = orDefault(c.ReceiverShare, defaultReceiver)
 	c.WindowOctets = orDefault(c.WindowOctets, max(defaultWindow, minWindowTPDUs*c.MaxTPDU))
 	c.WindowPackets = orDefault(c.WindowPackets, 2*c.WindowOctets/c.MaxTPDU)
 	c.QueuePackets = orDefault(c.QueuePackets, defaultQueue)
@@ -136,6 +142,7 @@ func (c SourceConfig) filled() SourceConfig {
 	assert(c.NLA.IsValid() && c.Group.IsValid(), "SourceConfig: no NLA or no Group")
 	assert(c.MaxTPDU > maxNAKSize && c.MaxTPDU <= 0xffff, "SourceConfig: MaxTPDU out of range")
 	assert(c.RepairShare > 0 && c.RepairShare <= 1, "SourceConfig: RepairShare out of range")
+	assert(c.ReceiverShare > 0 && c.ReceiverShare <= 1, "SourceConfig: ReceiverShare out of range")
 	assert(c.WindowOctets >= minWindowTPDUs*c.MaxTPDU && c.WindowOctets <= 1<<31-1, "SourceConfig: WindowOctets out of range")
 	assert(c.QueuePackets > 0 && c.WindowPackets <= maxWindowPackets, "SourceConfig: WindowPackets or QueuePackets out of range")
 	// So that what Next returned is not overwritten while it is on its way.

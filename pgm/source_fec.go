@@ -47,7 +47,8 @@ type txGroup struct {
 	size    uint8 // data packets; zero: open
 	next    uint8 // first parity packet that was not sent yet
 	pending uint8 // parity packets asked for and not sent
-	queued  bool  // pending, and in sourceFEC.queue
+	urgent  uint8 // ≤ pending: those within the budget of who asked
+	queue   uint8 // 1 + which of sourceFEC.queues has it; zero: none, nothing is pending
 
 	ncf  time.Duration // last parity NCF; zero: none
 	sent time.Duration // last parity RDATA; zero: none
@@ -59,10 +60,8 @@ type sourceFEC struct {
 	FECConfig
 	mask SQN // Group − 1: the bits of a number that say which packet of its group it is
 
-	groups []txGroup // of the group that starts with sqn, at sqn / Group modulo their number
-	queue  []SQN     // ring of groups whose parity is asked for; a group that has left the window stays
-	head   int
-	queued int
+	groups []txGroup     // of the group that starts with sqn, at sqn / Group modulo their number
+	queues [2]groupQueue // groups whose parity is asked for, the second within nobody's budget
 
 	last    SQN           // data packet sent last
 	partial bool          // last does not end its group, which is open
@@ -75,6 +74,23 @@ type sourceFEC struct {
 	scratch []byte // a parity packet's payload
 }
 
+// A groupQueue is a ring of groups. Those that have left the window, or are in
+// another queue now, stay.
+type groupQueue struct {
+	ring        []SQN
+	head, count int
+}
+
+func (q *groupQueue) push(start SQN) {
+	q.ring[(q.head+q.count)%len(q.ring)] = start
+	q.count++
+}
+
+func (q *groupQueue) pop() {
+	q.head = (q.head + 1) % len(q.ring)
+	q.count--
+}
+
 // newSourceFEC returns it for a window of so many places, whose first packet will
 // be first. largest is the size of the largest packet.
 func newSourceFEC(c FECConfig, first SQN, places, largest int) sourceFEC {
@@ -84,7 +100,9 @@ func newSourceFEC(c FECConfig, first SQN, places, largest int) sourceFEC {
 	}
 	f.mask = SQN(c.Group - 1)
 	f.groups = make([]txGroup, places/c.Group)
-	f.queue = make([]SQN, 2*len(f.groups))
+	for i := range f.queues {
+		f.queues[i].ring = make([]SQN, 2*len(f.groups))
+	}
 	f.code = newInterpolation(c.Group)
 	for i := range c.Group {
 		f.code.add(i)
@@ -196,21 +214,43 @@ func (s *Source) parityAsked(at time.Duration, sqn SQN, count int) bool {
 		count = max(count-(f.Group-int(g.size)), 1)
 	}
 	damped := func(last time.Duration) bool { return last != 0 && at-last < s.cfg.RTT }
-	if count <= int(g.pending) || g.pending == 0 && damped(g.sent) {
+	if g.pending == 0 && damped(g.sent) {
 		s.stats.NAKDuplicates++
-		return g.pending > 0 && s.parityConfirmed(at, g, damped(g.ncf))
+		return false
 	}
-	if !g.queued {
-		if f.queued == len(f.queue) {
-			s.stats.NAKDropped++
+	again := count <= int(g.pending)
+	if again {
+		s.stats.NAKDuplicates++
+	}
+	more := count - int(g.urgent)
+	size := int(s.txw.at(start).size) // parity has about as many octets
+	switch {
+	case more > 0 && s.budgets.affords(at, s.from, more*size):
+		if g.queue != 1 && !s.enqueue(g, start, 1) {
 			return false
 		}
-		f.queue[(f.head+f.queued)%len(f.queue)] = start
-		f.queued++
-		g.queued = true
+		g.urgent = uint8(count)
+	case more > 0:
+		s.stats.NAKLate++
+		if g.queue == 0 && !s.enqueue(g, start, 2) {
+			return false
+		}
 	}
-	g.pending = uint8(count)
-	return s.parityConfirmed(at, g, false)
+	g.pending = max(g.pending, uint8(count))
+	return s.parityConfirmed(at, g, again && damped(g.ncf))
+}
+
+// enqueue puts a group into the queue of that number. It reports whether there was
+// room.
+func (s *Source) enqueue(g *txGroup, start SQN, number uint8) bool {
+	q := &s.fec.queues[number-1]
+	if q.count == len(q.ring) {
+		s.stats.NAKDropped++
+		return false
+	}
+	q.push(start)
+	g.queue = number
+	return true
 }
 
 func (s *Source) parityConfirmed(at time.Duration, g *txGroup, damped bool) bool {
@@ -220,30 +260,33 @@ func (s *Source) parityConfirmed(at time.Duration, g *txGroup, damped bool) bool
 	return !damped
 }
 
-// asked returns the group whose parity was asked for first, and false if there is
-// none. What has left the window since is forgotten, and an open group waits to
-// be closed.
-func (s *Source) asked() (start SQN, ok bool) {
+// asked returns the group whose parity is to be sent next, which is the first of
+// that queue, and nil if there is none. What has left the window is forgotten, and
+// an open group waits to be closed.
+func (s *Source) asked() (start SQN, from *groupQueue) {
 	f := &s.fec
-	for n := f.queued; n > 0; n-- {
-		start = f.queue[f.head]
-		g := f.group(start)
-		switch {
-		case s.txw.has(start) && g.queued && g.size > 0:
-			return start, true
-		case s.txw.has(start) && g.queued:
-			f.queue[(f.head+f.queued)%len(f.queue)] = start // behind the others
-			f.queued++
+	for i := range f.queues {
+		q := &f.queues[i]
+		for n := q.count; n > 0; n-- {
+			start = q.ring[q.head]
+			g := f.group(start)
+			live := s.txw.has(start) && int(g.queue) == i+1
+			if live && g.size > 0 {
+				return start, q
+			}
+			q.pop()
+			if live {
+				q.push(start) // behind the others
+			}
 		}
-		f.head = (f.head + 1) % len(f.queue)
-		f.queued--
 	}
-	return 0, false
+	return 0, nil
 }
 
-// nextAsked appends the next parity packet of the group that asked returned.
-func (s *Source) nextAsked(at time.Duration, b []byte, start SQN) []byte {
+// nextAsked appends the next parity packet that was asked for. There is one.
+func (s *Source) nextAsked(at time.Duration, b []byte) []byte {
 	f := &s.fec
+	start, q := s.asked()
 	g := f.group(start)
 	index := int(g.next)
 	// "these MUST be computed with new, previously unused, indexes", as far as
@@ -251,10 +294,14 @@ func (s *Source) nextAsked(at time.Duration, b []byte, start SQN) []byte {
 	if g.next++; int(g.next) == blockSize-f.Group {
 		g.next = 0
 	}
-	if g.pending--; g.pending == 0 {
-		g.queued = false
-		f.head = (f.head + 1) % len(f.queue)
-		f.queued--
+	g.pending--
+	g.urgent -= min(g.urgent, 1)
+	if g.urgent == 0 && g.queue == 1 || g.pending == 0 {
+		q.pop()
+		g.queue = 0
+		if g.pending > 0 && !s.enqueue(g, start, 2) {
+			g.pending = 0
+		}
 	}
 	g.sent = max(at, 1) // zero means none
 	b = s.appendParity(b, TypeRDATA, start, index)

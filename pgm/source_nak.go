@@ -126,7 +126,11 @@ func (s *Source) nakked(at time.Duration, c *ncf, sqn SQN) {
 		s.duplicate(p)
 		return
 	}
-	if s.txw.repair(sqn) {
+	late := !s.txw.repairs.has(sqn) && !s.budgets.affords(at, s.from, int(p.size))
+	if late {
+		s.stats.NAKLate++
+	}
+	if s.txw.repair(sqn, late) {
 		p.naks = 1
 		s.tuner.began()
 	} else {

@@ -29,11 +29,8 @@ type txw struct {
 	ring  []byte
 	head  int // offset in ring behind lead's packet
 
-	// repairs has a bit for each place of index that waits to be repeated. A bit
-	// cannot be set twice, which eliminates duplicates. None below first is set.
-	repairs []uint64
-	waiting int // bits set
-	first   SQN
+	repairs repairSet // what is to be repeated
+	late    repairSet // the same, when there is nothing in repairs: see budgets
 
 	largest int           // octets of the largest packet
 	age     time.Duration // how long a packet is kept once more are added; zero: for ever
@@ -78,13 +75,13 @@ func (p *txPacket) fragment(octets []byte) fragment {
 
 // newTXW returns an empty window whose first packet will be first. octets and
 // packets bound it, and largest is the size of the largest packet. The memory
-// is octets, and 41 octets for each packet.
+// is octets, and 42 octets for each packet.
 func newTXW(first SQN, octets, packets, largest int, age time.Duration) *txw {
 	packets = ceilPower(max(packets, 64)) // a word of repairs at least
 	return &txw{
-		trail: first, next: first, lead: first - 1, first: first,
+		trail: first, next: first, lead: first - 1,
 		index: make([]txPacket, packets), mask: SQN(packets - 1),
-		ring: make([]byte, octets), repairs: make([]uint64, packets/64),
+		ring: make([]byte, octets), repairs: newRepairSet(packets), late: newRepairSet(packets),
 		largest: largest, age: age,
 	}
 }
@@ -183,59 +180,41 @@ func (w *txw) passSkipped() {
 	}
 }
 
-// repair notes that sqn is to be repeated. It reports whether that is new.
-func (w *txw) repair(sqn SQN) bool {
-	place := sqn & w.mask
-	word, bit := &w.repairs[place/64], uint64(1)<<(place%64)
-	if *word&bit != 0 {
-		return false
+// waiting returns how many packets wait to be repeated.
+func (w *txw) waiting() int { return w.repairs.count + w.late.count }
+
+// repair notes that sqn is to be repeated, late or with the others. It reports
+// whether that is new.
+func (w *txw) repair(sqn SQN, late bool) bool {
+	if late {
+		return !w.repairs.has(sqn) && w.late.add(sqn)
 	}
-	*word |= bit
-	if w.waiting == 0 || sqn.Before(w.first) {
-		w.first = sqn
-	}
-	w.waiting++
-	return true
+	again := w.late.remove(sqn)
+	return w.repairs.add(sqn) && !again
 }
 
 // clear undoes repair.
 func (w *txw) clear(sqn SQN) {
-	place := sqn & w.mask
-	word, bit := &w.repairs[place/64], uint64(1)<<(place%64)
-	if *word&bit != 0 {
-		*word &^= bit
-		w.waiting--
-	}
+	w.repairs.remove(sqn)
+	w.late.remove(sqn)
 }
 
-// oldest returns the oldest packet that waits to be repeated. It is the next to
-// leave the window, and it is what receivers that deliver in order wait for.
-// There must be one.
+// oldest returns the packet to be repeated next. It is the next to leave the
+// window, and it is what receivers that deliver in order wait for. There must be
+// one.
 func (w *txw) oldest() SQN {
-	assert(w.waiting > 0, "no repairs are waiting")
-	if w.first.Before(w.trail) {
-		w.first = w.trail
+	if w.repairs.count > 0 {
+		return w.repairs.oldest(w.trail)
 	}
-	for {
-		place := w.first & w.mask
-		word := w.repairs[place/64] >> (place % 64)
-		if word != 0 {
-			w.first += SQN(bits.TrailingZeros64(word))
-			return w.first
-		}
-		w.first += 64 - place%64
-	}
+	return w.late.oldest(w.trail)
 }
 
 // check panics if an invariant does not hold.
 func (w *txw) check() {
 	assert(w.next-w.trail <= w.lead+1-w.trail, "txw: next outside trail to lead")
 	assert(w.lead+1-w.trail <= SQN(len(w.index)), "txw: more packets than places")
-	count := 0
-	for _, word := range w.repairs {
-		count += bits.OnesCount64(word)
-	}
-	assert(count == w.waiting, "txw: repairs miscounted")
+	w.repairs.check()
+	w.late.check()
 	for sqn := w.trail; sqn != w.lead+1; sqn++ {
 		p := w.at(sqn)
 		assert(int(p.offset)+int(p.size) <= len(w.ring), "txw: packet outside the ring")
