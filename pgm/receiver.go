@@ -35,14 +35,17 @@ type Receiver struct {
 	apdu    assembly
 	pending ReceiverEvent // to be returned next
 	begun   bool          // there was data or a gap
-	jump    bool          // the window is empty up to target, but for what is to be reported
-	target  SQN           // first packet behind a jump
-	reason  GapReason     // of the jump
-	syn     bool
-	fin     bool // finLead is the last packet of the session
-	finLead SQN
-	rst     bool
-	lent    int32 // 1 + buffer that the user looks at; zero: none
+
+	early    bool      // ReceiverConfig.Join: data has come, and an SPM is waited for
+	earliest SQN       // early: the first
+	jump     bool      // the window is empty up to target, but for what is to be reported
+	target   SQN       // first packet behind a jump
+	reason   GapReason // of the jump
+	syn      bool
+	fin      bool // finLead is the last packet of the session
+	finLead  SQN
+	rst      bool
+	lent     int32 // 1 + buffer that the user looks at; zero: none
 
 	strays   int // consecutive packets far from the window that are near each other
 	straySQN SQN
@@ -147,6 +150,9 @@ func (r *Receiver) handleData(at time.Duration, t Type, d *Data) {
 	case phaseEnded:
 		return
 	case phaseWaiting:
+		if r.waitsForSPM(at, d.SQN) {
+			return
+		}
 		r.join(d.SQN, d.Trail)
 		r.syn = r.options.Present.Has(OptSYN)
 	}
@@ -282,6 +288,24 @@ func (r *Receiver) place(d *Data) {
 	}
 }
 
+// waitsForSPM asks for an SPM if none has come before data: it says where NAKs go,
+// and from where on a late joiner may ask. Who wants that waits for it, and takes
+// the data from there on.
+func (r *Receiver) waitsForSPM(at time.Duration, sqn SQN) bool {
+	if r.path.known || r.options.Present.Has(OptSYN) {
+		return false
+	}
+	if !r.cfg.Join {
+		r.path.ask(at + time.Duration(r.cfg.Dice()*float64(spmrBackOff)))
+		return false
+	}
+	if !r.early {
+		r.early, r.earliest = true, sqn
+	}
+	r.path.ask(at)
+	return r.path.spmr != spmrAsked || at < r.path.deadline
+}
+
 // join defines the window by the first packet heard. "This packet's sequence
 // number (ODATA_SQN) temporarily defines the trailing edge of the transmit window
 // from the receiver's perspective." Nothing before it is ever asked for, but for
@@ -290,6 +314,9 @@ func (r *Receiver) place(d *Data) {
 // https://www.rfc-editor.org/rfc/rfc3208#section-6.1
 func (r *Receiver) join(next, trail SQN) {
 	r.phase, r.trail = phaseJoined, trail
+	if back := next.Sub(r.earliest); r.early && back > 0 && back < r.rxw.limit && !r.earliest.Before(trail) {
+		next = r.earliest
+	}
 	if r.cfg.Join && r.options.Present.Has(OptJoin) {
 		first := r.options.JoinMinimum
 		if first.Before(trail) {

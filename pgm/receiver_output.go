@@ -8,7 +8,7 @@ import (
 
 // A spmrState is how far a receiver is with asking for an SPM.
 //
-//	idle ──loss before any SPM──▶ group ──▶ source ──▶ asked ──timer──▶ NAKs go out anyway
+//	idle ──data or loss before any SPM──▶ group ──▶ source ──▶ asked ──timer──▶ NAKs go out anyway
 type spmrState uint8
 
 const (
@@ -18,8 +18,15 @@ const (
 	spmrAsked            // waiting for the SPM
 )
 
-// spmrWait is SPMR_SPM_IVL: how long NAKs wait for an SPM that was asked for.
-const spmrWait = 5 * time.Millisecond
+const (
+	// spmrWait is SPMR_SPM_IVL: how long NAKs wait for an SPM that was asked for.
+	spmrWait = 5 * time.Millisecond
+
+	// spmrBackOff is SPMR_BO_IVL, for who joins by data: how long others that join
+	// may be heard to ask, or the source's next SPM may come by itself. A loss does
+	// not wait for it.
+	spmrBackOff = 4 * time.Millisecond
+)
 
 // A pathState is what SPMs told about the way to the source.
 type pathState struct {
@@ -32,6 +39,7 @@ type pathState struct {
 	muted bool // OPT_NBR_UNREACH: no NAKs until a regular SPM
 
 	spmr     spmrState
+	due      time.Duration // spmrGroup: when the SPMR is
 	deadline time.Duration // spmrAsked: until when NAKs wait
 }
 
@@ -59,6 +67,17 @@ func (s *pathState) sequence(m *SPM, unreachable bool) bool {
 	return true
 }
 
+// ask has an SPM asked for at a time, or sooner if it is asked for already.
+func (s *pathState) ask(due time.Duration) {
+	switch {
+	case s.known:
+	case s.spmr == spmrIdle:
+		s.spmr, s.due = spmrGroup, due
+	case s.spmr == spmrGroup:
+		s.due = min(s.due, due)
+	}
+}
+
 // othersAsked notes another receiver's SPMR.
 func (s *pathState) othersAsked(at time.Duration, b *backOff) {
 	if !s.known && s.spmr != spmrAsked {
@@ -75,20 +94,20 @@ func (s *pathState) asked(at time.Duration, b *backOff) {
 // caller's, of 316 octets at least. Next is to be called after it.
 func (r *Receiver) Output(now time.Time, buf []byte) ([]byte, Destination, netip.Addr) {
 	at := now.Sub(r.epoch)
-	if r.phase != phaseJoined {
+	if r.phase == phaseEnded {
 		return nil, 0, netip.Addr{}
 	}
 	r.applyBudget(at)
 	h := NewHeader(TypeNAK, r.cfg.TSI, r.cfg.Port)
-	switch r.path.spmr {
-	case spmrGroup:
+	switch {
+	case r.path.spmr == spmrGroup && at >= r.path.due:
 		// "it MUST first multicast its own SPMR to the group with a TTL of 1
 		// before then unicasting its own SPMR to the source."
 		//
 		// https://www.rfc-editor.org/rfc/rfc3208#section-13.5
 		h.Type, r.path.spmr = TypeSPMR, spmrSource
 		return AppendSPMR(buf[:0], &h, nil), ToNeighbor, netip.Addr{}
-	case spmrSource:
+	case r.path.spmr == spmrSource:
 		h.Type = TypeSPMR
 		r.stats.SPMRs++
 		r.path.asked(at, &r.backOff)
@@ -96,7 +115,7 @@ func (r *Receiver) Output(now time.Time, buf []byte) ([]byte, Destination, netip
 	}
 	var list [1 + MaxNAKList]SQN
 	due, parity := r.collect(at, list[:0])
-	if r.path.spmr == spmrGroup {
+	if r.path.spmr == spmrGroup && at >= r.path.due {
 		return r.Output(now, buf) // the NAKs were held, and an SPMR is due instead
 	}
 	if len(due) == 0 {
@@ -125,15 +144,17 @@ func (r *Receiver) Output(now time.Time, buf []byte) ([]byte, Destination, netip
 // Deadline returns when Output has something to do, at the latest, and the zero
 // time if that is never, but for Handle. It may be in the past.
 func (r *Receiver) Deadline() time.Time {
-	if r.phase != phaseJoined {
-		return time.Time{}
-	}
 	w := r.rxw
-	if r.path.spmr == spmrGroup || r.path.spmr == spmrSource {
-		return r.epoch.Add(r.heard)
-	}
 	next := time.Duration(-1)
-	if len(w.timers) > 0 {
+	switch {
+	case r.phase == phaseEnded:
+		return time.Time{}
+	case r.path.spmr == spmrSource:
+		return r.epoch.Add(r.heard)
+	case r.path.spmr == spmrGroup:
+		next = r.path.due
+	}
+	if len(w.timers) > 0 && (next < 0 || w.timers[0].deadline < next) {
 		next = w.timers[0].deadline
 	}
 	if r.cfg.LatencyBudget > 0 && w.gone > 0 {
@@ -186,7 +207,7 @@ func (r *Receiver) collect(at time.Duration, due []SQN) (list []SQN, parity bool
 			continue
 		}
 		if r.held(at, t.sqn, p) {
-			if r.path.spmr == spmrGroup {
+			if r.path.spmr == spmrGroup && at >= r.path.due {
 				break
 			}
 			continue
@@ -249,8 +270,8 @@ func (r *Receiver) held(at time.Duration, sqn SQN, p *rxPacket) bool {
 		return true
 	case r.path.known:
 		return false
-	case r.path.spmr == spmrIdle:
-		r.path.spmr = spmrGroup
+	case r.path.spmr == spmrIdle || r.path.spmr == spmrGroup:
+		r.path.ask(at)
 		return true
 	case at < r.path.deadline:
 		w.timers.move(w, p, r.path.deadline)

@@ -370,7 +370,7 @@ func TestReceiverJoin(t *testing.T) {
 	k.odata(500)
 	k.odata(499)
 	k.sleep(time.Second)
-	k.want("data 500")
+	k.want("data 500", "SPMR to neighbors", "SPMR to 10.0.0.1")
 
 	join := func(minimum SQN) *Options {
 		o := ours(OptJoin)
@@ -396,23 +396,65 @@ func TestReceiverJoin(t *testing.T) {
 	}
 }
 
+// TestReceiverJoinByData: who joins by data asks for an SPM, and before it begins
+// if it is to ask for older data.
+func TestReceiverJoinByData(t *testing.T) {
+	// An SPM comes by itself.
+	k := newTalk(t, ReceiverConfig{})
+	k.odata(500)
+	k.spm(480, 500, nil)
+	k.sleep(time.Second)
+	k.want("data 500")
+
+	// It is asked for at once, and says from where on to ask.
+	k = newTalk(t, ReceiverConfig{Join: true})
+	k.odata(500, 501)
+	k.sleep(0)
+	k.want("SPMR to neighbors", "SPMR to 10.0.0.1")
+	o := ours(OptJoin)
+	o.JoinMinimum = 498
+	k.spm(480, 501, o)
+	k.sleep(time.Millisecond)
+	k.want("NAK [498 499 500 501] to 10.0.0.1")
+
+	// It does not allow that, and what came meanwhile is asked for.
+	k = newTalk(t, ReceiverConfig{Join: true})
+	k.odata(500, 501)
+	k.spm(480, 501, ours())
+	k.sleep(time.Millisecond)
+	k.want("NAK [500 501] to 10.0.0.1")
+
+	// It does not come.
+	k = newTalk(t, ReceiverConfig{Join: true})
+	k.odata(500)
+	k.sleep(9 * time.Millisecond)
+	k.odata(501)
+	k.sleep(9 * time.Millisecond)
+	k.want("SPMR to neighbors", "SPMR to 10.0.0.1", "NAK [500] to 10.0.0.1")
+
+	// The session begins here: there is nothing older.
+	k = newTalk(t, ReceiverConfig{Join: true})
+	k.data(TypeODATA, 500, 500, &Options{Present: SetOf(OptSYN)})
+	k.want("SYN", "data 500")
+}
+
 // TestReceiverBeforeSPM: a loss before the first SPM is asked for too.
 func TestReceiverBeforeSPM(t *testing.T) {
 	k := newTalk(t, ReceiverConfig{})
 	k.odata(100, 102)
-	k.sleep(10 * time.Millisecond)
+	k.sleep(3 * time.Millisecond)
 	k.want("data 100", "SPMR to neighbors", "SPMR to 10.0.0.1")
-	k.sleep(5 * time.Millisecond)
+	k.sleep(12 * time.Millisecond)
 	k.want("NAK [101] to 10.0.0.1")
 
 	// The SPM that was asked for has the way for NAKs.
 	k = newTalk(t, ReceiverConfig{})
 	k.odata(100, 102)
-	k.sleep(10 * time.Millisecond)
+	k.sleep(3 * time.Millisecond)
 	k.said = nil
 	h := NewHeader(TypeSPM, testTSI, 5555)
 	k.tell(AppendSPM(nil, &h, &SPM{SQN: 1, Trail: 0, Lead: 102, Path: netip.MustParseAddr("10.0.0.9")}, nil))
-	k.sleep(5 * time.Millisecond)
+	k.sleep(10 * time.Millisecond)
 	k.want("NAK [101] to 10.0.0.9")
 
 	// Another receiver has asked.
