@@ -134,6 +134,11 @@ func (r *Receiver) Output(now time.Time, buf []byte) ([]byte, Destination, netip
 	o := &r.options
 	o.Present = 0
 	o.SetNAKList(due[1:])
+	if r.path.lists {
+		o.Present |= SetOf(OptNAKBORng)
+		o.NAKBackOffMinimum = r.backOff.roundTrip()
+		o.NAKBackOffMaximum = max(o.NAKBackOffMinimum, backOffRTTs*r.backOff.roundTrip())
+	}
 	nla := r.cfg.Source
 	if r.path.known {
 		nla = r.path.nla
@@ -194,7 +199,7 @@ func (r *Receiver) collect(at time.Duration, due []SQN) (list []SQN, parity bool
 	w := r.rxw
 	limit := 1
 	if r.path.lists {
-		limit = cap(due)
+		limit = cap(due) - 3 // OPT_NAK_BO_RNG takes their place
 	}
 	for len(due) < limit && len(w.timers) > 0 {
 		t := w.timers[0]

@@ -535,7 +535,7 @@ func TestReceiverLongList(t *testing.T) {
 	for _, line := range k.said[1:] {
 		lengths = append(lengths, strings.Count(line, " ")-2)
 	}
-	if !slices.Equal(lengths, []int{63, 63, 63, 10}) {
+	if !slices.Equal(lengths, []int{60, 60, 60, 19}) {
 		t.Errorf("lists of %v", lengths)
 	}
 	// No more than timerLimit at a time.

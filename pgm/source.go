@@ -37,6 +37,7 @@ type Source struct {
 	tuner   tuner
 	fec     sourceFEC
 	budgets budgets
+	repeats repeats
 	from    netip.Addr // who sent what is being handled, if that is known
 	options Options    // scratch: of what is consumed or appended now
 	stats   SourceStats
@@ -51,6 +52,7 @@ type SourceStats struct {
 
 	Parity, ParityOctets uint64 // proactive parity packets, which are not in ODATA
 	ParityRDATA          uint64 // parity packets that were asked for
+	Repeats              uint64 // of RDATA: see SourceConfig.RepeatRDATA
 
 	NAKs          uint64 // packets
 	NAKEntries    uint64 // sequence numbers in them
@@ -74,6 +76,7 @@ func NewSource(cfg SourceConfig, now time.Time) *Source {
 	s.total = newRate(c.Rate, c.MaxTPDU, 0)
 	s.repair = newRate(min(c.Rate, int64(float64(c.Rate)*c.RepairShare)+1), c.MaxTPDU, 0)
 	s.budgets = newBudgets(s.repair.octetsPerSec, c.ReceiverShare, c.MaxTPDU)
+	s.repeats = newRepeats(&s.cfg)
 	s.fec = newSourceFEC(c.FEC, c.First, len(s.txw.index), c.MaxTPDU)
 	s.spm.start(&s.cfg)
 	s.tuner.start(c.Receivers)
@@ -193,6 +196,7 @@ func (s *Source) Finished() bool {
 func (s *Source) Next(now time.Time, buf []byte) ([]byte, Destination) {
 	at := now.Sub(s.epoch)
 	s.closeIdle(at)
+	s.repeatDue(at)
 	var packet []byte
 	switch {
 	case s.ncfs.count > 0:
@@ -280,6 +284,7 @@ func (s *Source) appendRDATA(at time.Duration, b []byte, sqn SQN) []byte {
 	s.txw.clear(sqn)
 	p := s.txw.at(sqn)
 	p.repaired = max(at, 1) // zero means none
+	s.repeats.sent(at, sqn, p)
 	payload := s.txw.octets(sqn)[p.header:]
 	b = append(s.appendData(b, TypeRDATA, sqn, payload, p.sum), payload...)
 	s.stats.RDATA++
@@ -326,6 +331,9 @@ func (s *Source) Deadline(now time.Time) time.Time {
 		return now
 	case s.fec.partial:
 		next = min(next, s.fec.closing)
+	}
+	if r := &s.repeats; r.count > 0 {
+		next = min(next, r.ring[r.head].due)
 	}
 	if size := s.repairSize(); size > 0 {
 		when := s.total.when(size)

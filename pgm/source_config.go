@@ -39,6 +39,11 @@ type SourceConfig struct {
 	// 0.25. At most 1.
 	RepairShare float64
 
+	// RepeatRDATA is after how long RDATA is sent a second time that a receiver
+	// asked for that is not of ours. OpenPGM's wait 200 ms for a repair that is
+	// lost. Zero: 5 ms. Negative, or with NoBackOff: never.
+	RepeatRDATA time.Duration
+
 	// ReceiverShare is which part of the rate of repairs one receiver may have
 	// before others, if NAKs come to HandleFrom. Zero: 0.1. At most 1.
 	ReceiverShare float64
@@ -130,6 +135,7 @@ const (
 func (c SourceConfig) filled() SourceConfig {
 	c.MaxTPDU = orDefault(c.MaxTPDU, defaultMaxTPDU)
 	c.RepairShare = orDefault(c.RepairShare, defaultRepairShare)
+	c.RepeatRDATA = orDefault(c.RepeatRDATA, 5*time.Millisecond)
 	c.ReceiverShare = orDefault(c.ReceiverShare, defaultReceiver)
 	c.WindowOctets = orDefault(c.WindowOctets, max(defaultWindow, minWindowTPDUs*c.MaxTPDU))
 	c.WindowPackets = orDefault(c.WindowPackets, 2*c.WindowOctets/c.MaxTPDU)

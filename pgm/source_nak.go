@@ -126,6 +126,7 @@ func (s *Source) nakked(at time.Duration, c *ncf, sqn SQN) {
 		s.duplicate(p)
 		return
 	}
+	s.repeats.asked(p, s.options.Present)
 	late := !s.txw.repairs.has(sqn) && !s.budgets.affords(at, s.from, int(p.size))
 	if late {
 		s.stats.NAKLate++

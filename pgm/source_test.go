@@ -132,12 +132,18 @@ func (k *stand) tell(packet []byte) {
 	}
 }
 
+// nak is from a receiver of ours.
 func (k *stand) nak(sqn SQN, list ...SQN) {
 	k.t.Helper()
-	h := NewHeader(TypeNAK, testTSI, 5555)
-	var o Options
+	o := Options{Present: SetOf(OptNAKBORng)}
 	o.SetNAKList(list)
-	k.tell(AppendNAK(nil, &h, &NAK{SQN: sqn, Source: simNLA, Group: simGroup}, &o))
+	k.nakWith(sqn, &o)
+}
+
+func (k *stand) nakWith(sqn SQN, o *Options) {
+	k.t.Helper()
+	h := NewHeader(TypeNAK, testTSI, 5555)
+	k.tell(AppendNAK(nil, &h, &NAK{SQN: sqn, Source: simNLA, Group: simGroup}, o))
 }
 
 func (k *stand) want(lines ...string) {
@@ -184,6 +190,48 @@ func TestSourceSession(t *testing.T) {
 	k.want("NCF [100]", `RDATA 100 "a" SYN`)
 	k.sleep(8 * time.Millisecond)
 	k.want("SPM 100-102 FIN")
+}
+
+// TestSourceRepeats: RDATA that OpenPGM asked for comes twice.
+func TestSourceRepeats(t *testing.T) {
+	k := newStand(t, SourceConfig{First: 100, NoSYN: true, Heartbeats: []time.Duration{time.Second}})
+	k.send("a", "b", "c")
+	k.sleep(10 * time.Millisecond)
+	k.said = nil
+	k.nakWith(100, nil)
+	k.pump()
+	k.nak(101)
+	k.pump()
+	k.want("NCF [100]", `RDATA 100 "a"`, "NCF [101]", `RDATA 101 "b"`)
+	k.sleep(4 * time.Millisecond)
+	k.want()
+	k.sleep(time.Millisecond)
+	k.want(`RDATA 100 "a"`)
+	k.sleep(100 * time.Millisecond)
+	k.want()
+	// It is asked for again meanwhile: the second repeat is one of the second.
+	k.nakWith(100, nil)
+	k.pump()
+	k.sleep(4 * time.Millisecond)
+	k.nakWith(100, nil)
+	k.pump()
+	k.sleep(900 * time.Millisecond)
+	k.want("NCF [100]", `RDATA 100 "a"`, "NCF [100]", `RDATA 100 "a"`, `RDATA 100 "a"`, `RDATA 100 "a"`)
+	if n := k.s.Stats().Repeats; n != 3 {
+		t.Errorf("%d repeats", n)
+	}
+
+	for _, cfg := range []SourceConfig{{NoBackOff: true}, {RepeatRDATA: -1}} {
+		cfg.First, cfg.NoSYN, cfg.Heartbeats = 100, true, []time.Duration{time.Second}
+		k := newStand(t, cfg)
+		k.send("a")
+		k.sleep(10 * time.Millisecond)
+		k.said = nil
+		k.nakWith(100, nil)
+		k.pump()
+		k.sleep(100 * time.Millisecond)
+		k.want("NCF [100]", `RDATA 100 "a"`)
+	}
 }
 
 func TestSourceCloseWaits(t *testing.T) {

@@ -42,6 +42,7 @@ type txPacket struct {
 	size   uint16 // octets of the whole packet
 	header uint8  // octets of them before the payload
 	naks   uint8  // NAKs since the repair was first asked for
+	again  bool   // its next RDATA is to be sent twice
 	sum    Sum    // of the payload
 
 	added    time.Duration
