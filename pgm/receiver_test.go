@@ -51,6 +51,7 @@ func (k *talk) listen() {
 		switch e.Kind {
 		case 0:
 			k.r.rxw.check()
+			k.r.fec.check(k.r.rxw)
 			return
 		case ReceiverData:
 			if string(e.Payload) != fmt.Sprint(uint32(e.SQN)) {
@@ -89,6 +90,9 @@ func (k *talk) output() {
 			n, err := ConsumeNAK(&h, body, &o)
 			if err != nil || n.Source != simNLA || n.Group != simGroup {
 				k.t.Fatalf("%s: %v", Describe(packet), err)
+			}
+			if h.Options&BitParity != 0 {
+				line += " parity"
 			}
 			line += fmt.Sprint(" ", append([]SQN{n.SQN}, o.NAKList()...))
 		}
