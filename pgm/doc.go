@@ -44,16 +44,42 @@
 // lost, and what to ask for. Both say when they want to be called again. Neither
 // has a socket: the owner moves the packets.
 //
+// # Payloads larger than a packet
+//
+// [Source.Send] splits them with OPT_FRAGMENT, and a [Receiver] puts them together
+// up to [ReceiverConfig].MaxAPDU. OpenPGM's receivers take them, up to 16 packets
+// and 65535 octets.
+//
+// # Forward error correction
+//
+// With [FECConfig] a source adds parity (appendix A): so many packets after each
+// group of k, or when receivers ask for a number of them, any of which repairs any
+// loss in the group, or both. Receivers learn it from SPMs and need not be told.
+// It is off by default, and for our own receivers: those of OpenPGM 5.3 crash or
+// never ask. The code is Reed and Solomon's with OpenPGM's generator matrix, and
+// what goes over the field is left to github.com/klauspost/reedsolomon.
+//
+//   - Numbers are skipped when a group is closed early, so windows that are
+//     counted in packets hold less data if data pauses often.
+//   - A packet asked for by its number is repeated as it is, though its group is
+//     complete, where the RFC would rather have parity: it is what a receiver falls
+//     back to.
+//   - A receiver that wants parity and has not got all other packets of the group,
+//     as who has just joined, asks for packets.
+//
 // # Limitations
 //
 //   - pgm:// and epgm:// endpoints are not there yet: nothing in this module moves
 //     the packets.
 //   - POLL, POLR and ACK are parsed and not written.
-//   - Forward error correction, fragments, redirection and congestion control:
-//     their options and bits are parsed and written, and nothing more.
+//   - Redirection and congestion control: their options and bits are parsed and
+//     written, and nothing more. There are no designated local repairers.
 //   - The round trip time that a source tells its receivers is configured.
-//   - NAKs go to where an SPM says that the source is, and data inside the window
-//     is believed: PGM knows no authentication.
+//   - NAKs go to where an SPM says that the source is, and data and parity inside
+//     the window are believed: PGM knows no authentication. What is decoded has no
+//     checksum of its own.
+//   - A receiver's NAKs to a source of ours bear OPT_NAK_BO_RNG, which the RFC has
+//     in SPMs alone: so the source tells them from OpenPGM's.
 //   - Reserved fields are written as zero and not looked at, except those of the
 //     type octet, which tell what is not PGM.
 //   - Options are written in one order of our own, so what was consumed is

@@ -6,8 +6,9 @@ import "time"
 // a group lacks. Data is delivered as it comes, as without: parity only makes what
 // is missing come sooner than a repair would, and NAKs wait for it a little.
 //
-// What it takes beside WindowOctets, in which all payloads are that it keeps, is
-// 100 KiB at most, and 48 octets for each parity packet it keeps.
+// What it keeps of data and parity is within WindowOctets, of which parity takes
+// three quarters at most. Beside that it takes 32 KiB, and 48 octets for each parity
+// packet that it keeps.
 const (
 	// parityGrace is how much longer NAKs wait for what is missing in the group
 	// that is being sent: its parity is to come. Data of the next group ends the

@@ -18,7 +18,7 @@ const (
 // A Source is the sending side of one transport session: data and NAKs go in,
 // packets come out. It belongs to one goroutine at a time.
 //
-//	Reserve, fill, Commit ──▶ window ──ODATA──▶ Next
+//	Reserve, fill, Commit ──▶ window ──ODATA──▶ Next, and parity
 //	Handle(NAK) ──▶ NCF, repairs ──RDATA──▶ Next
 //
 // What it holds is bounded by SourceConfig.WindowOctets, and nothing allocates

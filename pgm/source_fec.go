@@ -5,7 +5,8 @@ import "time"
 // A FECConfig says which parity a source sends. It is for receivers of ours and
 // others that follow RFC 3208, appendix A: OpenPGM's do not (see doc.go).
 //
-// Data packets hold 38 octets less with it, so that parity fits MaxTPDU.
+// Data packets hold 38 octets less with it, so that parity fits MaxTPDU. A source
+// takes MaxTPDU octets more, and 40 for each group that its window has room for.
 type FECConfig struct {
 	// Group is how many data packets make a transmission group: a power of two
 	// from 2 to 128. Zero: no parity.
@@ -146,7 +147,19 @@ func (f *sourceFEC) close() {
 	g := f.group(f.last)
 	g.size = uint8(f.last&f.mask) + 1
 	g.next = uint8(f.Proactive)
+	g.pending = uint8(f.needed(g, int(g.pending)))
+	g.urgent = min(g.urgent, g.pending)
 	f.partial, f.short, f.due = false, f.last&f.mask != f.mask, f.Proactive
+}
+
+// needed returns how many parity packets of so many that were asked for are to be
+// sent. Who asks counts what the group lacks to k packets as missing too, and may
+// not know that it is lacking.
+func (f *sourceFEC) needed(g *txGroup, count int) int {
+	if g.size == 0 || count == 0 {
+		return count
+	}
+	return max(count-(f.Group-int(g.size)), 1)
 }
 
 // closeIdle closes a group that is not full after some time, or if there is no
@@ -208,11 +221,7 @@ func (s *Source) parityAsked(at time.Duration, sqn SQN, count int) bool {
 		return false
 	}
 	g := f.group(start)
-	if g.size > 0 {
-		// Who asks counts what the group lacks to k packets as missing too, and may
-		// not know yet that it is lacking.
-		count = max(count-(f.Group-int(g.size)), 1)
-	}
+	count = f.needed(g, count)
 	damped := func(last time.Duration) bool { return last != 0 && at-last < s.cfg.RTT }
 	if g.pending == 0 && damped(g.sent) {
 		s.stats.NAKDuplicates++

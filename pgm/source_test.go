@@ -67,6 +67,16 @@ func (k *stand) describe(packet []byte) string {
 	case h.Type.IsData():
 		var d Data
 		if d, err = ConsumeData(&h, body, &o); err == nil {
+			if h.Options&BitParity != 0 {
+				line += fmt.Sprintf(" parity %d [%d]", d.SQN, len(d.Payload))
+				if h.Options&BitVarPktLen != 0 {
+					line += " var"
+				}
+				if s := o.String(); s != "" {
+					line += " (" + s + ")"
+				}
+				break
+			}
 			line += fmt.Sprintf(" %d %q", d.SQN, d.Payload)
 			if o.Present.Has(OptSYN) {
 				line += " SYN"
@@ -79,6 +89,12 @@ func (k *stand) describe(packet []byte) string {
 			if o.Present.Has(OptFIN) {
 				line += " FIN"
 			}
+			if o.Present.Has(OptParityPrm) {
+				line += fmt.Sprintf(" %d:%v:%v", o.ParityGroupSize, o.ProactiveParity, o.OnDemandParity)
+			}
+			if o.Present.Has(OptCurrTGSize) {
+				line += fmt.Sprint(" of ", o.CurrentTGSize)
+			}
 			if m.Path != simNLA {
 				err = fmt.Errorf("path %v", m.Path)
 			}
@@ -86,6 +102,9 @@ func (k *stand) describe(packet []byte) string {
 	case h.Type == TypeNCF:
 		var n NAK
 		if n, err = ConsumeNAK(&h, body, &o); err == nil {
+			if h.Options&BitParity != 0 {
+				line += " parity"
+			}
 			line += fmt.Sprint(" ", append([]SQN{n.SQN}, o.NAKList()...))
 		}
 	}
