@@ -1,6 +1,6 @@
 # Everything a person or a machine does with this repository.
 #
-#   make run      fan a generated market-data feed out to many subscribers
+#   make run      fan a generated market-data feed out to many subscribers, by tcp and by multicast
 #   make test     what the peers need, static checks, every test on every backend
 #   make check    static checks only: vet, gofmt, staticcheck, builds elsewhere
 #   make race     every test under the race detector, on every backend
@@ -32,7 +32,9 @@ PERF = local_thr remote_thr local_lat remote_lat inproc_thr inproc_lat
 .PHONY: run test check race fuzz sim bench soak micro perf deps
 
 run:
-	$(GO) run ./tools/zeroring feed
+	@$(GO) build -o bin/zeroring ./tools/zeroring
+	bin/zeroring feed
+	bin/zeroring feed --transport epgm --duration 4s
 
 test: deps check
 	@$(GO) build -o bin/testcount ./tools/testcount

@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,15 +18,20 @@ length in two octets, compressed by gzip or not; or else a day that is made up,
 the same for the same --seed. Each message goes out under its symbol, and with
 its number, by which subscribers see what they lost. Every fourth subscriber
 takes the whole feed, the others a half, a quarter and a tenth of the symbols.
+By multicast each gets every packet, and asks for those that it misses.
 
 Without --rate the run has two halves: one at a moderate pace, which measures
 latency, and one flat out, which measures throughput and repeats the input
-until its time is up.`
+until its time is up. Multicast has a limit of its own instead (--mbit), so its
+second half has the pace of the first, and receivers with buffers in the kernel
+so small that packets are lost.`
 
 const feedExample = `  zeroring feed
   zeroring feed --transport inproc --rate max
   zeroring feed --file 01302019.NASDAQ_ITCH50.gz --rate 10 --symbols AAPL,MSFT
   zeroring feed --subscribers 50 --slow 2 --rate 200k/s --duration 30s
+  zeroring feed --transport epgm
+  zeroring feed --endpoint 'epgm://eth0;239.192.1.1:5555' --only subscribe
   zeroring feed --json --duration 4s | jq '.phases[].latency'`
 
 func feedCommand() *cobra.Command {
@@ -38,13 +44,11 @@ func feedCommand() *cobra.Command {
 		Example: feedExample,
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if cfg.Rate != "" && !c.Flags().Changed("laps") {
-				cfg.Laps = 1
-			}
 			out := c.OutOrStdout()
 			return feed.Run(c.Context(), &cfg, feed.Output{To: out, Screen: screenOf(out), JSON: asJSON})
 		},
 	}
+	c.PreRun = func(c *cobra.Command, _ []string) { suit(&cfg, c.Flags().Changed) }
 	f := c.Flags()
 	f.SortFlags = false
 	f.StringVar(&cfg.File, "file", "", "`file` of ITCH 5.0 messages, .gz or not (default a generated day)")
@@ -52,20 +56,44 @@ func feedCommand() *cobra.Command {
 	f.IntVar(&cfg.Size, "size", 500_000, "about how many `messages` the generated day has")
 	f.IntVar(&cfg.Stocks, "stocks", 300, "how many stocks the generated day has")
 	f.StringSliceVar(&cfg.Symbols, "symbols", nil, "the `stocks` that subscribers choose from, with commas (default all)")
-	f.IntVar(&cfg.Subscribers, "subscribers", 8, "how many subscribers")
+	f.IntVar(&cfg.Subscribers, "subscribers", 8, "how many subscribers; 4 with multicast, unless it is given")
 	f.IntVar(&cfg.Slow, "slow", 0, "how many of them take 50 µs over each message, and lose some")
 	f.StringVar(&cfg.Rate, "rate", "", `"max", a multiple of the recorded pace like "1" or "10",
-or messages a second like "50000/s" (default 100k/s, then max)`)
+or messages a second like "50000/s" (default 100k/s, then max;
+with multicast 50k/s, then the same with small buffers)`)
 	f.DurationVar(&cfg.Duration, "duration", 10*time.Second, "when to end at the latest")
 	f.IntVar(&cfg.Laps, "laps", 0, `how often to replay the input, in each half of the run; 0 is
 once in the paced half, and else until the time is up
 (default 0, but 1 with --rate)`)
-	f.StringVar(&cfg.Transport, "transport", "tcp", "tcp, ipc or inproc")
+	f.StringVar(&cfg.Transport, "transport", "tcp", "tcp, ipc, inproc, or multicast: epgm, or pgm, which has no UDP\nin it and takes the capability CAP_NET_RAW")
+	f.StringVar(&cfg.Multicast.Endpoint, "endpoint", "", "of multicast: interface, group and port as in\n'epgm://eth0;239.192.1.1:5555' (default those of a run on loopback)")
+	f.StringVar(&cfg.Multicast.Only, "only", "", "of multicast: be one `side`, publish or subscribe;\nthe other is elsewhere, at the same --endpoint")
+	f.DurationVar(&cfg.Multicast.Wait, "wait", time.Second, "of multicast: how long a publisher alone calls for receivers\nbefore it begins")
+	f.IntVar(&cfg.Multicast.Mbit, "mbit", 100, "of multicast: what the source may send, in Mbit/s")
+	f.IntVar(&cfg.Multicast.RecvBuf, "recvbuf", 0, "of multicast: each receiver's buffer in the kernel, in `octets`: a small\none loses packets, which are then repaired (default the library's)")
+	f.BoolVar(&cfg.Multicast.Timestamps, "timestamps", false, "of multicast: tell the latency until packets arrived at the kernel, too")
 	f.StringVar(&cfg.Backend, "backend", "", "epoll, uring, or prefer-uring for io_uring where it works\n(default what ZERORING_BACKEND says, or epoll)")
 	f.IntVar(&cfg.HWM, "hwm", 20_000, "high-water mark of each side, in `messages`")
 	f.BoolVar(&cfg.Drop, "drop", false, "when flat out, drop what a subscriber has no room for, as --slow does,\ninstead of waiting for the slowest")
 	f.BoolVar(&asJSON, "json", false, "print one JSON object at the end, and nothing else")
 	return c
+}
+
+// suit chooses what suits the other flags for those that were not given.
+func suit(cfg *feed.Config, given func(flag string) bool) {
+	if !given("transport") && strings.Contains(cfg.Multicast.Endpoint, "://") {
+		cfg.Transport, _, _ = strings.Cut(cfg.Multicast.Endpoint, "://")
+	}
+	if cfg.Rate != "" && !given("laps") {
+		cfg.Laps = 1
+	}
+	multicast := cfg.Transport == "epgm" || cfg.Transport == "pgm"
+	if multicast && !given("subscribers") {
+		cfg.Subscribers = 4 // each is a receiver, with a reactor of its own
+	}
+	if cfg.Multicast.Only == feed.Subscribe && !given("duration") {
+		cfg.Duration = feed.MaxDuration // until the publisher says that it is over
+	}
 }
 
 // screenOf returns a function that says how large the terminal is that out

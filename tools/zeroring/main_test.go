@@ -59,6 +59,49 @@ func TestFeedJSON(t *testing.T) {
 	}
 }
 
+// Multicast counts packets beside, and what it lost it has reported.
+func TestFeedMulticast(t *testing.T) {
+	ok, out, errs := command(append(small, "--json", "--subscribers", "3", "--transport", "epgm", "--mbit", "1000", "--timestamps")...)
+	if !ok {
+		t.Fatal(errs)
+	}
+	var r struct {
+		Transport, Endpoint string
+		Phases              []struct {
+			Name      string
+			Published int64
+			Source    struct{ Packets int64 }
+			Each      []struct {
+				Messages, Dropped int64
+				Arrival           struct {
+					P50 int64 `json:"p50_ns"`
+				}
+				Multicast struct {
+					Packets, NAKs, Unreported int64
+					GivenUp                   int64 `json:"given_up"`
+				}
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &r); err != nil || r.Transport != "epgm" || !strings.HasPrefix(r.Endpoint, "epgm://127.0.0.1;239.19") || len(r.Phases) != 2 {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, p := range r.Phases {
+		if p.Published < 2000 || len(p.Each) != 3 || p.Source.Packets == 0 {
+			t.Fatalf("%s: %+v", p.Name, p)
+		}
+		all := p.Each[0]
+		if all.Messages+all.Dropped != p.Published || all.Dropped > 0 && all.Multicast.GivenUp == 0 {
+			t.Errorf("%s: of %d messages the first got and lost %+v", p.Name, p.Published, all)
+		}
+		for i, s := range p.Each {
+			if s.Messages == 0 || s.Multicast.Packets < p.Source.Packets/2 || s.Multicast.Unreported != 0 || s.Arrival.P50 <= 0 {
+				t.Errorf("%s: subscriber %d: %+v", p.Name, i, s)
+			}
+		}
+	}
+}
+
 // Without a terminal the run prints lines, the last of which are the summary.
 func TestFeedText(t *testing.T) {
 	ok, out, errs := command(append(small, "--rate", "max", "--transport", "inproc", "--seed", "42")...)
@@ -122,6 +165,11 @@ func TestFeedRefuses(t *testing.T) {
 		{"--stocks 30000", "30000 symbols"},
 		{"--symbols NOSUCH", "NOSUCH is not among the 300 stocks"},
 		{"--backend kqueue", `backend "kqueue"`},
+		{"--only publish", "--only"},
+		{"--transport epgm --only publish", "--endpoint"},
+		{"--transport epgm --mbit -1", "--mbit -1"},
+		{"--endpoint epgm://127.0.0.1;nowhere", "nowhere"},
+		{"--endpoint nowhere --transport epgm", `"nowhere"`},
 		{"--file no/such/file", "no/such/file"},
 		{"--file " + text, text + ": at octet 0: wrong message length"},
 		{"--colour", "--colour"},
@@ -158,7 +206,7 @@ func TestHelp(t *testing.T) {
 	if !ok || errs != "" {
 		t.Fatal(errs)
 	}
-	for _, has := range []string{"--transport", "--rate", "--slow", "--json", "zeroring feed --file"} {
+	for _, has := range []string{"--transport", "--rate", "--slow", "--json", "zeroring feed --file", "--endpoint"} {
 		if !strings.Contains(out, has) {
 			t.Errorf("the help lacks %q", has)
 		}

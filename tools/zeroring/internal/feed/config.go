@@ -21,10 +21,12 @@ type Config struct {
 	Subscribers int
 	Slow        int // how many of them are slow
 
-	Transport string // "tcp", "ipc" or "inproc"
+	Transport string // "tcp", "ipc", "inproc", "epgm" or "pgm"
 	Backend   string // "uring", "epoll" or empty for the best there is
 	HWM       int    // high-water mark of both sides, in messages
 	Drop      bool   // drop for slow subscribers even when flat out
+
+	Multicast Multicast // epgm and pgm only
 
 	// Rate is the pace of the only phase. Empty gives two: the paced one and
 	// the one flat out.
@@ -33,11 +35,11 @@ type Config struct {
 	Laps     int           // how often the input is replayed in a phase; 0 for until its time is up
 }
 
-// Limits of a Config. Each subscriber is a goroutine and a connection.
-const (
-	maxSubscribers = 1000
-	maxDuration    = 24 * time.Hour
-)
+// MaxDuration is the longest that a run may take.
+const MaxDuration = 24 * time.Hour
+
+// maxSubscribers bounds subscribers. Each is a goroutine and a connection.
+const maxSubscribers = 1000
 
 // defaultPace is that of the paced phase: lively, and far from what is possible.
 var defaultPace = Pace{PerSecond: 100_000}
@@ -49,25 +51,39 @@ type phase struct {
 	time time.Duration // when it ends, whatever is left
 	laps int           // how often the input is replayed; 0 for until the time is up
 	wait bool          // wait for slow subscribers, and drop nothing
+
+	recvBuf int // of multicast: each receiver's in the kernel; 0 for the library's
+}
+
+// title says what the phase is about: its pace, unless there is more to it.
+func (p *phase) title() string {
+	switch p.name {
+	case "paced", "flat out":
+		return p.pace.String()
+	}
+	return p.name
 }
 
 // phases returns what cfg asks for.
 func (cfg *Config) phases() ([]phase, error) {
+	if cfg.multicast() {
+		return cfg.multicastPhases()
+	}
 	wait := !cfg.Drop && cfg.Slow == 0
 	if cfg.Rate != "" {
 		pace, err := ParsePace(cfg.Rate)
 		if err != nil {
 			return nil, err
 		}
-		p := phase{"paced", pace, cfg.Duration, cfg.Laps, false}
+		p := phase{"paced", pace, cfg.Duration, cfg.Laps, false, 0}
 		if pace.FlatOut() {
 			p.name, p.wait = "flat out", wait
 		}
 		return []phase{p}, nil
 	}
 	return []phase{
-		{"paced", defaultPace, cfg.Duration / 2, max(cfg.Laps, 1), false},
-		{"flat out", Pace{}, cfg.Duration / 2, cfg.Laps, wait},
+		{"paced", defaultPace, cfg.Duration / 2, max(cfg.Laps, 1), false, 0},
+		{"flat out", Pace{}, cfg.Duration / 2, cfg.Laps, wait, 0},
 	}, nil
 }
 
@@ -86,15 +102,15 @@ func (cfg *Config) check() error {
 			return fmt.Errorf("%s %d is not between %d and %d", c.flag, c.value, c.low, c.up)
 		}
 	}
-	if cfg.Duration <= 0 || cfg.Duration > maxDuration {
-		return fmt.Errorf("--duration %v is not between 0 and %v", cfg.Duration, maxDuration)
+	if cfg.Duration <= 0 || cfg.Duration > MaxDuration {
+		return fmt.Errorf("--duration %v is not between 0 and %v", cfg.Duration, MaxDuration)
 	}
 	switch cfg.Transport {
-	case "tcp", "ipc", "inproc":
+	case "tcp", "ipc", "inproc", "epgm", "pgm":
 	default:
-		return fmt.Errorf("--transport %q is none of tcp, ipc and inproc", cfg.Transport)
+		return fmt.Errorf("--transport %q is none of tcp, ipc, inproc, epgm and pgm", cfg.Transport)
 	}
-	return nil
+	return cfg.checkMulticast()
 }
 
 // choose returns the stocks that subscribers choose from: all there are, or
@@ -105,10 +121,10 @@ func (cfg *Config) choose(all []itch.Stock) ([]itch.Stock, error) {
 	}
 	var chosen []itch.Stock
 	for _, symbol := range cfg.Symbols {
-		s, err := itch.ParseStock(strings.ToUpper(strings.TrimSpace(symbol)))
+		s, err := parseSymbol(symbol)
 		switch {
 		case err != nil:
-			return nil, fmt.Errorf("--symbols: %w", err)
+			return nil, err
 		case !slices.Contains(all, s):
 			return nil, fmt.Errorf("--symbols: %v is not among the %d stocks of the input", s, len(all))
 		case !slices.Contains(chosen, s):
@@ -116,6 +132,15 @@ func (cfg *Config) choose(all []itch.Stock) ([]itch.Stock, error) {
 		}
 	}
 	return chosen, nil
+}
+
+// parseSymbol reads one of --symbols.
+func parseSymbol(symbol string) (itch.Stock, error) {
+	s, err := itch.ParseStock(strings.ToUpper(strings.TrimSpace(symbol)))
+	if err != nil {
+		return s, fmt.Errorf("--symbols: %w", err)
+	}
+	return s, nil
 }
 
 // A choice is what one subscriber takes.

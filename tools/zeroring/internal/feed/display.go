@@ -24,7 +24,7 @@ func newDisplay(out Output, r *Result, phases []phase) (display, time.Duration) 
 	case out.Screen != nil:
 		return &screen{to: out.To, size: out.Screen, result: r, phases: phases}, 500 * time.Millisecond
 	default:
-		return lines{out.To}, time.Second
+		return lines{out.To, r.Only}, time.Second
 	}
 }
 
@@ -41,13 +41,25 @@ func (d machine) summary(r *Result) error {
 }
 
 // lines prints a line each second, for logs.
-type lines struct{ to io.Writer }
+type lines struct {
+	to   io.Writer
+	only string
+}
 
 func (d lines) live(p phase, a *arena, s span) {
 	l := s.latency
-	fmt.Fprintf(d.to, "%s %.0fs: %s msg/s, %s/s, %s deliveries/s, p50 %s, p99 %s, p99.9 %s, %s dropped, %s gaps\n",
-		p.name, s.elapsed.Seconds(), group(int64(s.published)), octets(s.octetsOut), group(int64(s.delivered)),
-		short(l.P50), short(l.P99), short(l.P999), group(s.counts.sum.dropped), group(s.counts.sum.gaps))
+	line := fmt.Sprintf("%s %.0fs: ", p.name, s.elapsed.Seconds())
+	if d.only != Subscribe {
+		line += fmt.Sprintf("%s msg/s, %s/s", group(int64(s.published)), octets(s.octetsOut))
+	}
+	if d.only == Both {
+		line += ", "
+	}
+	if d.only != Publish {
+		line += fmt.Sprintf("%s deliveries/s, p50 %s, p99 %s, p99.9 %s, %s dropped, %s gaps%s", group(int64(s.delivered)),
+			short(l.P50), short(l.P99), short(l.P999), group(s.counts.sum.dropped), group(s.counts.sum.gaps), s.counts.heard.brief())
+	}
+	io.WriteString(d.to, line+"\n")
 }
 
 func (lines) ended(*Phase) {}
@@ -116,7 +128,7 @@ func (d *screen) draw(view []string) {
 func (d *screen) head() []string {
 	r := d.result
 	head := []string{
-		fmt.Sprintf("zeroring feed: %s, over %s to %d subscribers", r.Input, r.Transport, r.Subscribers),
+		fmt.Sprintf("zeroring feed: %s, over %s%s", r.Input, r.Transport, r.audience()),
 		fmt.Sprintf("%s: %s", r.Backend.Name, r.Backend.Reason),
 		"",
 	}
@@ -129,23 +141,38 @@ func (d *screen) head() []string {
 func (d *screen) rates(p phase, a *arena, s span) []string {
 	l := s.latency
 	at := itch.Timestamp(a.pub.market.Load()).String()
-	name := fmt.Sprintf("%d of %d, %v", len(d.past)+1, len(d.phases), p.pace)
-	return []string{
-		fmt.Sprintf("%s  %s  %4.1f of %.1f s", fit(name, 32),
-			bar(s.elapsed.Seconds()/p.time.Seconds(), 24), s.elapsed.Seconds(), p.time.Seconds()),
-		"",
-		fmt.Sprintf("published  %14s msg/s  %12s/s    market time %s", group(int64(s.published)), octets(s.octetsOut), at[:8]),
-		fmt.Sprintf("delivered  %14s msg/s  %12s/s    %s", group(int64(s.delivered)), octets(s.octetsIn), spark(s.trend, 24)),
-		fmt.Sprintf("latency    p50 %s    p99 %s    p99.9 %s    max %s", short(l.P50), short(l.P99), short(l.P999), short(l.Max)),
-		"",
+	name := fmt.Sprintf("%d of %d, %s", len(d.past)+1, len(d.phases), p.title())
+	progress := fmt.Sprintf("%s  %4.1f of %.1f s", bar(s.elapsed.Seconds()/p.time.Seconds(), 24), s.elapsed.Seconds(), p.time.Seconds())
+	if d.result.Only == Subscribe {
+		progress = fmt.Sprintf("%.1f s", s.elapsed.Seconds()) // whoever publishes knows the end
 	}
+	view := []string{fit(name, 32) + "  " + progress, ""}
+	if d.result.Only != Subscribe {
+		view = append(view, fmt.Sprintf("published  %14s msg/s  %12s/s    market time %s", group(int64(s.published)), octets(s.octetsOut), at[:8]))
+	}
+	if d.result.Only != Publish {
+		view = append(view,
+			fmt.Sprintf("delivered  %14s msg/s  %12s/s    %s", group(int64(s.delivered)), octets(s.octetsIn), spark(s.trend, 24)),
+			fmt.Sprintf("latency    p50 %s    p99 %s    p99.9 %s    max %s", short(l.P50), short(l.P99), short(l.P999), short(l.Max)))
+	}
+	if d.multicast() {
+		view = append(view, d.source(&s.counts))
+	}
+	return append(view, "")
 }
 
 // subscribers is a table of at most height lines, if there are some to spare:
 // its heading, the subscribers that matter most, how many more there are, and
 // the sum.
 func (d *screen) subscribers(a *arena, s span, height int) []string {
-	view := []string{fmt.Sprintf("%-12s%9s%16s%14s%14s%12s", "subscriber", "symbols", "messages", "msg/s", "dropped", "gaps")}
+	if d.result.Only == Publish {
+		return nil
+	}
+	heading, row := "subscriber   symbols        messages         msg/s       dropped        gaps", row
+	if d.multicast() {
+		heading, row = hearingHeading, hearingRow
+	}
+	view := []string{heading}
 	const others = 3 // lines that are not a subscriber's
 	slow := func(i int) bool { return a.subs[i].slow }
 	shown := worst(s.counts.each, slow, max(min(shownSubscribers, height-others), 0))
@@ -154,15 +181,16 @@ func (d *screen) subscribers(a *arena, s span, height int) []string {
 		if a.subs[i].slow {
 			name += " slow"
 		}
-		view = append(view, row(name, a.subs[i].choice.String(), s.counts.each[i], s.each[i]))
+		view = append(view, row(name, a.subs[i].choice.String(), &s.counts.each[i], s.each[i]))
 	}
 	if hidden := len(a.subs) - len(shown); hidden > 0 {
 		view = append(view, fmt.Sprintf("and %d more", hidden))
 	}
-	return append(view, row("sum", "", s.counts.sum, s.delivered))
+	sum := sight{s.counts.sum, s.counts.heard, s.latency}
+	return append(view, row("sum", "", &sum, s.delivered))
 }
 
-func row(name, symbols string, t tally, perSecond float64) string {
+func row(name, symbols string, t *sight, perSecond float64) string {
 	return fmt.Sprintf("%-12s%9s%16s%14s%14s%12s", name, symbols, group(t.messages), group(int64(perSecond)), group(t.dropped), group(t.gaps))
 }
 

@@ -39,7 +39,7 @@ func busy(n int) (*arena, span) {
 		a.subs = append(a.subs, newSubscriber(nil, choice{all: true}, newGate(1), newGate(1)))
 		a.subs[i].slow = i%2 == 0
 		t := tally{messages: 1e12 - 1, dropped: 99_999_999_999 - int64(i), gaps: 1e9 - 1}
-		s.counts.each = append(s.counts.each, t)
+		s.counts.each = append(s.counts.each, sight{tally: t})
 		s.counts.sum.add(t)
 		s.each = append(s.each, 123_456_789)
 	}
@@ -119,13 +119,16 @@ func TestSmallScreen(t *testing.T) {
 // A whole row at its widest must not be cut.
 func TestRowFits(t *testing.T) {
 	_, s := busy(1)
-	if r := row("999 slow", "all", s.counts.each[0], 123_456_789); width(r) > columns-1 || !strings.HasSuffix(r, "999,999,999") {
+	if r := row("999 slow", "all", &s.counts.each[0], 123_456_789); width(r) > columns-1 || !strings.HasSuffix(r, "999,999,999") {
 		t.Errorf("%d columns: %s", width(r), r)
 	}
 }
 
 func TestWorst(t *testing.T) {
-	each := []tally{{messages: 5}, {messages: 9}, {dropped: 1}, {messages: 7}, {dropped: 2}, {messages: 1}}
+	var each []sight
+	for _, t := range []tally{{messages: 5}, {messages: 9}, {dropped: 1}, {messages: 7}, {dropped: 2}, {messages: 1}} {
+		each = append(each, sight{tally: t})
+	}
 	slow := func(i int) bool { return i == 5 }
 	for n, want := range map[int][]int{0: {}, 2: {4, 2}, 3: {4, 2, 5}, 4: {4, 2, 5, 1}, 5: {4, 2, 5, 1, 3}, 9: {4, 2, 5, 0, 1, 3}} {
 		if got := worst(each, slow, n); !reflect.DeepEqual(got, want) {
@@ -137,7 +140,7 @@ func TestWorst(t *testing.T) {
 func TestLines(t *testing.T) {
 	var out bytes.Buffer
 	_, s := busy(2)
-	lines{&out}.live(phase{name: "paced"}, nil, s)
+	lines{to: &out}.live(phase{name: "paced"}, nil, s)
 	if got := out.String(); strings.Count(got, "\n") != 1 || strings.Contains(got, "\x1b") || !strings.Contains(got, "paced 10800s: 123,456,789 msg/s") {
 		t.Errorf("%q", got)
 	}

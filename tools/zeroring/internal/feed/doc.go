@@ -3,7 +3,8 @@
 //
 //	source ──▶ publisher ──PUB══SUB──▶ subscriber ─┐
 //	(file or     stamps,     tcp, ipc, subscriber ─┼▶ meter ──▶ view, report
-//	 generator)  numbers     inproc    subscriber ─┘
+//	 generator)  numbers     inproc,   subscriber ─┘
+//	                         epgm
 //
 // A run is one or more phases. Each replays the input at a pace of its own,
 // over sockets of its own, and gives one result. The run that is asked for
@@ -31,10 +32,24 @@
 // number shows; the subscriber learns the last numbers from the publisher,
 // whose process it shares, when the phase is over.
 //
+// # Multicast
+//
+// By epgm and pgm each subscriber is a receiver with an engine, and so a descriptor, of
+// its own. Besides its numbers it has what the socket says: packets that were repaired,
+// and packets that are lost for good, by events and by Message.Missed. A number that is
+// skipped with no such word since the message of the same topic before is unreported,
+// which would be a bug.
+//
+// Publisher and subscribers may also be in different processes. The publisher calls for
+// a while before it begins, and in the end says the last numbers of all topics in the
+// body of its own topic. Who joins late takes the first number of each topic for granted.
+//
 // # Limitations
 //
-//   - Publisher and subscribers are in one process and share its processors. The
-//     figures are of the whole, not of a publisher that has a machine to itself.
+//   - Publisher and subscribers are in one process and share its processors, unless they
+//     are apart. The figures are of the whole, not of a publisher that has a machine to
+//     itself.
+//   - Latencies between machines are as good as their clocks agree.
 //   - Latency is from the moment a message was sent. In a paced phase the
 //     publisher may itself be behind its schedule; that is reported apart.
 package feed

@@ -42,6 +42,13 @@ func Run(ctx context.Context, cfg *Config, out Output) error {
 	if err != nil {
 		return fmt.Errorf("--rate: %w", err)
 	}
+	if cfg.multicast() && cfg.Multicast.Endpoint == "" {
+		own := *cfg
+		if own.Multicast.Endpoint, err = loopbackEndpoint(cfg.Transport); err != nil {
+			return err
+		}
+		cfg = &own
+	}
 	f, err := start(cfg)
 	if err != nil {
 		return err
@@ -52,6 +59,10 @@ func Run(ctx context.Context, cfg *Config, out Output) error {
 		Input: f.src.String(), Transport: cfg.Transport, Subscribers: cfg.Subscribers, HWM: cfg.HWM,
 		Backend: Backend{backend.Name, backend.Reason, append([]string{}, backend.Features...)},
 		Phases:  []*Phase{},
+	}
+	if cfg.multicast() {
+		result.Endpoint, result.Mbit, result.Only = cfg.Multicast.Endpoint, cfg.Multicast.Mbit, cfg.Multicast.Only
+		result.Subscribers = len(f.choices)
 	}
 	f.show, f.interval = newDisplay(out, result, phases)
 	err = f.run(ctx, phases, result)
@@ -64,25 +75,45 @@ func Run(ctx context.Context, cfg *Config, out Output) error {
 
 func start(cfg *Config) (*feed, error) {
 	f := &feed{cfg: cfg}
-	src, err := open(cfg)
-	if err != nil {
-		return nil, err
+	var err error
+	switch cfg.Multicast.Only {
+	case Subscribe:
+		f.src, f.choices, err = elsewhere(cfg)
+	default:
+		f.src, f.choices, err = here(cfg)
 	}
-	f.src = src
-	stocks, err := cfg.choose(src.Symbols())
 	if err != nil {
 		f.close()
 		return nil, err
 	}
-	f.choices = spread(stocks, len(cfg.Symbols) == 0, cfg.Subscribers)
-	// The view says which backend there is; only trouble may interrupt it.
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	f.engine, err = socket.NewEngine(&socket.EngineOptions{Backend: cfg.Backend, Logger: log})
-	if err != nil {
+	if f.engine, err = newEngine(cfg, 0); err != nil {
 		f.close()
 		return nil, err
 	}
 	return f, nil
+}
+
+// here opens the input and says who takes what of it.
+func here(cfg *Config) (source, []choice, error) {
+	src, err := open(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	if cfg.Multicast.Only == Publish {
+		return src, nil, nil
+	}
+	stocks, err := cfg.choose(src.Symbols())
+	if err != nil {
+		return src, nil, err
+	}
+	return src, spread(stocks, len(cfg.Symbols) == 0, cfg.Subscribers), nil
+}
+
+// newEngine returns an engine that cfg asks for, with so many reactors.
+func newEngine(cfg *Config, reactors int) (*socket.Engine, error) {
+	// The view says which backend there is; only trouble may interrupt it.
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	return socket.NewEngine(&socket.EngineOptions{Backend: cfg.Backend, Logger: log, Reactors: reactors})
 }
 
 func (f *feed) run(ctx context.Context, phases []phase, into *Result) error {
@@ -109,5 +140,7 @@ func (f *feed) close() {
 	if f.engine != nil {
 		f.engine.Close()
 	}
-	f.src.Close()
+	if f.src != nil {
+		f.src.Close()
+	}
 }

@@ -266,6 +266,7 @@ func TestBrokenInput(t *testing.T) {
 // What cannot be run is refused before anything starts, with a reason.
 func TestRunRefuses(t *testing.T) {
 	for says, change := range map[string]func(*Config){
+		"--endpoint":       func(c *Config) { c.Multicast.Endpoint = "epgm://127.0.0.1;239.192.1.1:5555" },
 		"--transport":      func(c *Config) { c.Transport = "carrier pigeon" },
 		"--rate":           func(c *Config) { c.Rate = "ludicrous" },
 		"--symbols":        func(c *Config) { c.Symbols = []string{"NOSUCH"} },

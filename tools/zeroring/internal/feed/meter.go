@@ -21,12 +21,14 @@ type meter struct {
 type sample struct {
 	published, octets int64
 	sum               tally
-	each              []tally
+	each              []sight
+	heard             Hearing // the sum
+	sent              Sending
 }
 
 func newMeter(a *arena) *meter {
 	t := now()
-	return &meter{a: a, began: t, at: t, interval: newHistogram(), last: sample{each: make([]tally, len(a.subs))}}
+	return &meter{a: a, began: t, at: t, interval: newHistogram(), last: sample{each: make([]sight, len(a.subs))}}
 }
 
 // sample takes a sample. Afterwards m.interval has the latencies since the one
@@ -37,7 +39,11 @@ func (m *meter) sample() sample {
 	for _, sub := range m.a.subs {
 		t := sub.look(m.interval)
 		s.each = append(s.each, t)
-		s.sum.add(t)
+		s.sum.add(t.tally)
+		s.heard.add(t.heard)
+	}
+	if s.sent = m.a.pub.sending(); s.sent == (Sending{}) {
+		s.sent = m.a.pub.sent // the socket is closed
 	}
 	return s
 }
@@ -82,7 +88,7 @@ func between(from, to sample, seconds float64) span {
 func (m *meter) tick() span {
 	s, at := m.sample(), now()
 	r := between(m.last, s, float64(at-m.at)/1e9)
-	r.elapsed = time.Duration(at - m.began)
+	r.elapsed = m.since(at)
 	r.latency = latencyOf(m.interval)
 	m.trend = append(m.trend, r.delivered)
 	r.trend = m.trend
@@ -94,8 +100,17 @@ func (m *meter) tick() span {
 // over. What is delivered later counts, but is in no rate.
 func (m *meter) stop() span {
 	s, at := m.sample(), now()
-	start := sample{each: make([]tally, len(s.each))}
-	r := between(start, s, float64(at-m.began)/1e9)
-	r.elapsed = time.Duration(at - m.began)
+	start := sample{each: make([]sight, len(s.each))}
+	r := between(start, s, m.since(at).Seconds())
+	r.elapsed = m.since(at)
 	return r
+}
+
+// since is how long the phase has lasted. One who only subscribes starts his clock when
+// he hears something.
+func (m *meter) since(at int64) time.Duration {
+	if m.a.only == Subscribe && m.a.joined.first.Load() > 0 {
+		return time.Duration(at - m.a.joined.first.Load())
+	}
+	return time.Duration(at - m.began)
 }

@@ -9,8 +9,8 @@ import (
 )
 
 func TestRates(t *testing.T) {
-	from := sample{published: 100, octets: 1000, sum: tally{messages: 200, octets: 4000}, each: []tally{{messages: 50}, {messages: 150}}}
-	to := sample{published: 300, octets: 2000, sum: tally{messages: 700, octets: 9000}, each: []tally{{messages: 250}, {messages: 450}}}
+	from := sample{published: 100, octets: 1000, sum: tally{messages: 200, octets: 4000}, each: []sight{{tally: tally{messages: 50}}, {tally: tally{messages: 150}}}}
+	to := sample{published: 300, octets: 2000, sum: tally{messages: 700, octets: 9000}, each: []sight{{tally: tally{messages: 250}}, {tally: tally{messages: 450}}}}
 	got := between(from, to, 0.5)
 	if got.published != 400 || got.octetsOut != 2000 || got.delivered != 1000 || got.octetsIn != 10000 ||
 		len(got.each) != 2 || got.each[0] != 400 || got.each[1] != 600 || got.counts.published != 300 {

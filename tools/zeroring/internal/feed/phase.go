@@ -22,54 +22,74 @@ const (
 type arena struct {
 	pub     *publisher
 	subs    []*subscriber
+	engines []*socket.Engine // the subscribers' own, of multicast
 	joined  *gate
 	ended   *gate
 	running sync.WaitGroup
 	stop    context.CancelFunc
 	tidy    func() // removes what the endpoint left
+
+	only string        // a side that is alone here
+	wait time.Duration // for receivers elsewhere, before the first message
 }
 
 // build binds a publisher, connects the subscribers and waits until each gets
 // what it subscribed to: nothing that is published afterwards is missed for
 // having come too early.
 func build(ctx context.Context, cfg *Config, engine *socket.Engine, src source, choices []choice, p phase) (a *arena, err error) {
-	a = &arena{joined: newGate(len(choices)), ended: newGate(len(choices)), stop: func() {}, tidy: func() {}}
+	a = &arena{joined: newGate(len(choices)), ended: newGate(len(choices)), stop: func() {}, tidy: func() {}, only: cfg.Multicast.Only, wait: cfg.Multicast.Wait}
 	defer func() {
 		if err != nil {
 			a.close()
 		}
 	}()
-	pub, err := socket.NewPub(&socket.Options{Engine: engine, SendHWM: cfg.HWM, XPubNoDrop: p.wait, Linger: socket.NoLinger})
+	a.pub = newPublisher(nil, src, p.pace)
+	endpoint, err := a.endpoint(cfg)
 	if err != nil {
 		return a, err
 	}
-	a.pub = newPublisher(pub, src, p.pace)
-	a.pub.topics = src.Topics()
-	endpoint, err := a.endpoint(cfg.Transport)
-	if err != nil {
-		return a, err
-	}
-	if endpoint, err = pub.Bind(endpoint); err != nil {
-		return a, err
-	}
-	for i, c := range choices {
-		sub, err := socket.NewSub(&socket.Options{Engine: engine, RecvHWM: cfg.HWM})
-		if err != nil {
+	if a.only != Subscribe {
+		a.pub.topics = src.Topics()
+		if a.pub.pub, err = socket.NewPub(cfg.pubOptions(engine, p.wait)); err != nil {
 			return a, err
 		}
-		s := newSubscriber(sub, c, a.joined, a.ended)
-		s.slow = i < cfg.Slow
-		a.subs = append(a.subs, s)
-		if err := errors.Join(s.subscribe(), sub.Connect(endpoint)); err != nil {
+		if endpoint, err = a.pub.pub.Bind(endpoint); err != nil {
+			return a, err
+		}
+	}
+	for i, c := range choices {
+		if err := a.subscribe(cfg, engine, c, i < cfg.Slow, endpoint, p); err != nil {
 			return a, err
 		}
 	}
 	return a, a.join(ctx)
 }
 
+// subscribe adds a subscriber. By multicast it has an engine of its own, so that it
+// hears by a descriptor of its own, as it would in a process of its own: endpoints of
+// one engine share theirs.
+func (a *arena) subscribe(cfg *Config, engine *socket.Engine, c choice, slow bool, endpoint string, p phase) (err error) {
+	if cfg.multicast() {
+		if engine, err = newEngine(cfg, 1); err != nil {
+			return err
+		}
+		a.engines = append(a.engines, engine)
+	}
+	sub, err := socket.NewSub(cfg.subOptions(engine, p))
+	if err != nil {
+		return err
+	}
+	s := newSubscriber(sub, c, a.joined, a.ended)
+	s.slow, s.multicast, s.stamped, s.apart = slow, cfg.multicast(), cfg.Multicast.Timestamps, a.only == Subscribe
+	a.subs = append(a.subs, s)
+	return errors.Join(s.subscribe(), sub.Connect(endpoint))
+}
+
 // endpoint makes up where to meet.
-func (a *arena) endpoint(transport string) (string, error) {
-	switch transport {
+func (a *arena) endpoint(cfg *Config) (string, error) {
+	switch cfg.Transport {
+	case "epgm", "pgm":
+		return cfg.Multicast.Endpoint, nil
 	case "ipc":
 		dir, err := os.MkdirTemp("", "zeroring-feed-")
 		if err != nil {
@@ -88,12 +108,20 @@ func (a *arena) endpoint(transport string) (string, error) {
 func (a *arena) join(ctx context.Context) error {
 	running, stop := context.WithCancel(context.WithoutCancel(ctx)) // an interrupted run is still counted to its end
 	a.stop = stop
+	peers := len(a.subs)
 	for _, s := range a.subs {
 		a.running.Go(func() { s.run(running) })
+		if s.multicast {
+			a.running.Go(s.watch(running))
+			peers = 0 // a source knows no receivers
+		}
+	}
+	if a.only != Both {
+		return a.joinApart(ctx)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, joinPatience, errors.New("not all subscribers joined"))
 	defer cancel()
-	if err := a.pub.pub.WaitPeers(ctx, len(a.subs)); err != nil {
+	if err := a.pub.pub.WaitPeers(ctx, peers); err != nil {
 		return fmt.Errorf("%w: %w", err, context.Cause(ctx))
 	}
 	if err := a.pub.announce(ctx, joinTopic, a.joined); err != nil {
@@ -110,10 +138,22 @@ func (a *arena) finish(ctx context.Context) {
 	for _, s := range a.subs {
 		s.hurry.Store(true) // queues may be long, and who is slow was seen
 	}
-	_ = a.pub.announce(ctx, endTopic, a.ended)
+	if a.only == Both {
+		_ = a.pub.announce(ctx, endTopic, a.ended)
+	} else {
+		a.partApart(ctx)
+	}
+	for _, s := range a.subs {
+		s.listen()
+	}
+	a.pub.sent = a.pub.sending()
 	a.close()
 	for _, s := range a.subs {
-		s.settle(a.pub.seq, &a.pub.topics)
+		if s.apart {
+			s.settle(s.last.seq, &s.last.topics)
+		} else {
+			s.settle(a.pub.seq, &a.pub.topics)
+		}
 	}
 }
 
@@ -124,7 +164,10 @@ func (a *arena) close() {
 	for _, s := range a.subs {
 		s.sub.Close()
 	}
-	if a.pub != nil {
+	for _, e := range a.engines {
+		e.Close()
+	}
+	if a.pub != nil && a.pub.pub != nil {
 		a.pub.pub.Close()
 	}
 	a.tidy()
@@ -135,7 +178,7 @@ func (a *arena) publish(ctx context.Context, p phase, interval time.Duration, lo
 	ctx, cancel := context.WithTimeout(ctx, p.time)
 	defer cancel()
 	over := make(chan error, 1)
-	go func() { over <- a.pub.replay(ctx, p.laps) }()
+	go func() { over <- a.replay(ctx, p.laps) }()
 	ticks := time.NewTicker(interval)
 	defer ticks.Stop()
 	for {

@@ -30,6 +30,7 @@ type publisher struct {
 	octets   atomic.Int64
 	market   atomic.Uint64 // time of day in the input
 	late     *hdrhistogram.Histogram
+	sent     Sending // of multicast, when the phase is over
 }
 
 func newPublisher(pub *socket.Pub, src source, pace Pace) *publisher {
@@ -154,6 +155,7 @@ func (p *publisher) announce(ctx context.Context, topic itch.Stock, seen *gate) 
 type gate struct {
 	missing atomic.Int32
 	open    chan struct{}
+	first   atomic.Int64 // when somebody passed, or 0
 }
 
 func newGate(n int) *gate {
@@ -163,6 +165,7 @@ func newGate(n int) *gate {
 }
 
 func (g *gate) pass() {
+	g.first.CompareAndSwap(0, now())
 	if g.missing.Add(-1) == 0 {
 		close(g.open)
 	}

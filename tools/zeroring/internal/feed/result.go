@@ -11,6 +11,9 @@ import (
 type Result struct {
 	Input       string   `json:"input"`
 	Transport   string   `json:"transport"`
+	Endpoint    string   `json:"endpoint,omitempty"` // of multicast
+	Mbit        int      `json:"mbit,omitempty"`     // the limit of its source, in Mbit/s
+	Only        string   `json:"only,omitempty"`     // the side that this was, if they were apart
 	Backend     Backend  `json:"backend"`
 	Subscribers int      `json:"subscribers"`
 	HWM         int      `json:"hwm"`
@@ -48,6 +51,8 @@ type Phase struct {
 	Gaps    int64 `json:"gaps"`
 	Wrong   int64 `json:"wrong"`
 
+	Source *Sending `json:"source,omitempty"` // of multicast
+
 	Each []Subscriber `json:"each"`
 }
 
@@ -63,7 +68,11 @@ type Subscriber struct {
 	Gaps     int64   `json:"gaps"`
 	Wrong    int64   `json:"wrong"`
 	Latency  Latency `json:"latency"`
-	Error    string  `json:"error,omitempty"`
+
+	Multicast *Hearing `json:"multicast,omitempty"`
+	Arrival   *Latency `json:"arrival,omitempty"` // from stamp to kernel, with --timestamps
+
+	Error string `json:"error,omitempty"`
 }
 
 // result sums up a phase that is over. window is from its stop.
@@ -77,16 +86,25 @@ func (m *meter) result(p phase, window span) *Phase {
 	}
 	all := hdrhistogram.New(1, longest, 2)
 	for i, s := range m.a.subs {
-		t := end.each[i]
+		t := &end.each[i]
 		all.Merge(s.total)
 		each := Subscriber{
 			ID: i, Symbols: s.choice.String(), Slow: s.slow, Messages: t.messages, Octets: t.octets,
 			Dropped: t.dropped, Gaps: t.gaps, Wrong: t.wrong, Latency: latencyOf(s.total),
 		}
+		if s.multicast {
+			each.Multicast = &t.heard
+		}
+		if s.stamped {
+			each.Arrival = new(latencyOf(s.arrival))
+		}
 		if s.err != nil {
 			each.Error = s.err.Error()
 		}
 		r.Each = append(r.Each, each)
+	}
+	if end.sent != (Sending{}) {
+		r.Source = &end.sent
 	}
 	r.Latency = latencyOf(all)
 	return r
@@ -95,7 +113,7 @@ func (m *meter) result(p phase, window span) *Phase {
 // worst returns the positions of the n subscribers to show: those that lost most
 // come first, then the slow ones, who are about to, and then those that got most.
 // The rows of subscribers alike keep the order of their numbers, so as not to hop.
-func worst(each []tally, slow func(i int) bool, n int) []int {
+func worst(each []sight, slow func(i int) bool, n int) []int {
 	order := make([]int, len(each))
 	for i := range order {
 		order[i] = i

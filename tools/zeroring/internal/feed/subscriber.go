@@ -1,6 +1,7 @@
 package feed
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,12 +15,14 @@ import (
 
 // A subscriber takes its choice of the feed and keeps account of it.
 type subscriber struct {
-	sub    *socket.Sub
-	choice choice
-	slow   bool
-	hurry  atomic.Bool // be slow no longer: publishing is over
-	joined *gate       // passed at the first message that says so
-	ended  *gate
+	sub       *socket.Sub
+	choice    choice
+	slow      bool
+	multicast bool
+	stamped   bool        // messages say when they arrived
+	hurry     atomic.Bool // be slow no longer: publishing is over
+	joined    *gate       // passed at the first message that says so
+	ended     *gate
 
 	mu sync.Mutex // guards all below; taken once a batch
 	tally
@@ -28,13 +31,27 @@ type subscriber struct {
 	next  []uint64                // expected number, by locate code
 	state int
 	err   error
+
+	// Of one whose publisher is in another process.
+	apart bool
+	late  bool // came when there had been messages: the first number of a topic is taken for granted
+	last  ends // what the publisher says in the end
+
+	// Of multicast. A number that is skipped must have been reported as lost since the
+	// message of its topic before; Message.Missed counts what was.
+	heard   Hearing
+	missed  uint64
+	lostAt  []uint64                // missed, at the last message by locate code
+	arrival *hdrhistogram.Histogram // from stamp to kernel, with timestamps
 }
 
-// A subscriber's states: waiting --join--> counting --end--> done.
+// A subscriber's states: waiting --join--> counting --end--> done, or cutOff from
+// either of the first two when it is not waited for any longer.
 const (
 	waiting = iota
 	counting
 	done
+	cutOff
 )
 
 // A tally counts messages.
@@ -47,7 +64,7 @@ type tally struct {
 }
 
 func newSubscriber(sub *socket.Sub, c choice, joined, ended *gate) *subscriber {
-	return &subscriber{sub: sub, choice: c, joined: joined, ended: ended, fresh: newHistogram(), total: newHistogram()}
+	return &subscriber{sub: sub, choice: c, joined: joined, ended: ended, fresh: newHistogram(), total: newHistogram(), arrival: newHistogram()}
 }
 
 // subscribe asks for the choice, and for the publisher's own topics last.
@@ -103,15 +120,19 @@ func (s *subscriber) take(msgs []*socket.Message, at int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, m := range msgs {
+		s.missed += uint64(m.Missed())
 		d, err := parse(m)
 		switch {
 		case err != nil:
 			s.wrong++
-		case len(d.body) == 0:
+		case d.own():
 			s.own(d)
 		default:
 			s.count(d, at)
 			s.octets += int64(m.Size())
+			if s.stamped {
+				record1(s.arrival, m.Received().UnixNano()-d.stamp)
+			}
 		}
 		m.Release()
 	}
@@ -125,28 +146,53 @@ func (s *subscriber) own(d delivery) {
 		s.joined.pass()
 	case d.topic == endTopic && s.state == counting:
 		s.state = done
+		s.last.parse(d.body)
 		s.ended.pass()
 	}
 }
 
 // count accounts for one message.
 func (s *subscriber) count(d delivery, at int64) {
+	if s.apart && s.state == waiting {
+		s.late, s.state = true, counting
+		s.joined.pass()
+	}
 	locate := int(d.body.Locate())
 	for locate >= len(s.next) {
-		s.next = append(s.next, 1)
+		s.next, s.lostAt = append(s.next, s.first()), append(s.lostAt, 0)
 	}
 	want := s.next[locate]
+	if want == 0 {
+		want = d.seq
+	}
 	if d.seq < want {
 		s.wrong++
 		return
 	}
 	if d.seq > want {
-		s.gaps++
-		s.dropped += int64(d.seq - want)
+		s.skipped(d.seq-want, s.lostAt[locate])
 	}
-	s.next[locate] = d.seq + 1
+	s.next[locate], s.lostAt[locate] = d.seq+1, s.missed
 	s.messages++
 	record1(s.fresh, at-d.stamp)
+}
+
+// first is the number that a topic is expected to begin with, or 0 for any.
+func (s *subscriber) first() uint64 {
+	if s.late {
+		return 0
+	}
+	return 1
+}
+
+// skipped accounts for numbers of one topic that never came. missed is what had been
+// reported lost when the topic was whole.
+func (s *subscriber) skipped(numbers, missed uint64) {
+	s.gaps++
+	s.dropped += int64(numbers)
+	if s.multicast && s.missed == missed && s.state != cutOff {
+		s.heard.Unreported += int64(numbers)
+	}
 }
 
 // settle compares with what was sent in the end, which is when messages count
@@ -155,6 +201,9 @@ func (s *subscriber) count(d delivery, at int64) {
 func (s *subscriber) settle(sent []uint64, t *topics) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.state != done && !s.apart {
+		s.state, s.err = cutOff, cmp.Or(s.err, errCutOff)
+	}
 	mine := map[string]bool{string(marketTopic[:]): true}
 	for _, stock := range s.choice.stocks {
 		mine[string(stock[:])] = true
@@ -164,24 +213,36 @@ func (s *subscriber) settle(sent []uint64, t *topics) {
 		if !s.choice.all && !mine[string(topic[:])] {
 			continue
 		}
-		next := uint64(1)
+		next, missed := s.first(), uint64(0)
 		if locate < len(s.next) {
-			next = s.next[locate]
+			next, missed = s.next[locate], s.lostAt[locate]
 		}
-		if last+1 > next {
-			s.gaps++
-			s.dropped += int64(last + 1 - next)
+		if next > 0 && last+1 > next {
+			s.skipped(last+1-next, missed)
 		}
 	}
 }
 
-// look returns the tally so far. It adds the latencies since the last look to
-// recent, and to those of before.
-func (s *subscriber) look(recent *hdrhistogram.Histogram) tally {
+// look returns the tally so far, and what multicast has heard. It adds the latencies
+// since the last look to recent, and to those of before.
+func (s *subscriber) look(recent *hdrhistogram.Histogram) sight {
+	s.listen()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := sight{s.tally, s.heard, latencyOf(s.fresh)}
 	recent.Merge(s.fresh)
 	s.total.Merge(s.fresh)
 	s.fresh.Reset()
-	return s.tally
+	return now
+}
+
+// errCutOff is the trouble of a subscriber that had not got everything when all was
+// over. What is missing may have been on its way.
+var errCutOff = errors.New("the end of the feed had not come yet")
+
+// A sight is what one look at a subscriber gives.
+type sight struct {
+	tally
+	heard   Hearing
+	latency Latency // since the look before
 }

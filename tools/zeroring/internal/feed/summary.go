@@ -10,8 +10,11 @@ import (
 // summary is the table at the end of a run, in 80 columns.
 func summary(r *Result) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, over %s to %d subscribers, high-water mark %s\n", r.Input, r.Transport, r.Subscribers, group(int64(r.HWM)))
+	fmt.Fprintf(&b, "%s, over %s%s, high-water mark %s\n", r.Input, r.Transport, r.audience(), group(int64(r.HWM)))
 	fmt.Fprintf(&b, "%s: %s\n", r.Backend.Name, r.Backend.Reason)
+	if r.Endpoint != "" {
+		fmt.Fprintf(&b, "%s, at most %d Mbit/s\n", r.Endpoint, r.Mbit)
+	}
 	if len(r.Phases) == 0 {
 		b.WriteString("\ninterrupted before anything was published\n")
 		return b.String()
@@ -22,11 +25,17 @@ func summary(r *Result) string {
 	}
 	b.WriteString("\n")
 	for _, line := range summaryLines {
+		if line.side != Both && r.Only != Both && line.side != r.Only {
+			continue
+		}
 		b.WriteString(fit(line.name, 16))
 		for _, p := range r.Phases {
 			b.WriteString(right(line.value(p), 24))
 		}
 		b.WriteString("\n")
+	}
+	for _, p := range r.Phases {
+		b.WriteString(hearings(p))
 	}
 	for _, p := range r.Phases {
 		b.WriteString(losers(p))
@@ -37,36 +46,46 @@ func summary(r *Result) string {
 	return b.String()
 }
 
+// audience says to whom.
+func (r *Result) audience() string {
+	if r.Only == Publish {
+		return " to whoever listens"
+	}
+	return fmt.Sprintf(" to %d subscribers", r.Subscribers)
+}
+
+// summaryLines are the lines of the table, with the side that can tell, if the other
+// cannot.
 var summaryLines = []struct {
-	name  string
-	value func(p *Phase) string
+	side, name string
+	value      func(p *Phase) string
 }{
-	{"pace", func(p *Phase) string { return p.Pace }},
-	{"full queues", func(p *Phase) string {
+	{Publish, "pace", func(p *Phase) string { return p.Pace }},
+	{Publish, "full queues", func(p *Phase) string {
 		if p.Waits {
 			return "publisher waits"
 		}
 		return "messages are dropped"
 	}},
-	{"seconds", func(p *Phase) string { return fmt.Sprintf("%.2f", p.Seconds) }},
-	{"published", func(p *Phase) string { return group(p.Published) }},
-	{"  msg/s", func(p *Phase) string { return group(int64(p.PublishedPerSecond)) }},
-	{"  octets/s", func(p *Phase) string { return octets(p.OctetsPerSecond) }},
-	{"delivered", func(p *Phase) string { return group(p.Delivered) }},
-	{"  msg/s", func(p *Phase) string { return group(int64(p.DeliveredPerSecond)) }},
-	{"  octets/s", func(p *Phase) string { return octets(p.DeliveredOctetsPerSecond) }},
-	{"latency p50", func(p *Phase) string { return short(p.Latency.P50) }},
-	{"  p99", func(p *Phase) string { return short(p.Latency.P99) }},
-	{"  p99.9", func(p *Phase) string { return short(p.Latency.P999) }},
-	{"  max", func(p *Phase) string { return short(p.Latency.Max) }},
-	{"sent late p99", func(p *Phase) string {
+	{Both, "seconds", func(p *Phase) string { return fmt.Sprintf("%.2f", p.Seconds) }},
+	{Publish, "published", func(p *Phase) string { return group(p.Published) }},
+	{Publish, "  msg/s", func(p *Phase) string { return group(int64(p.PublishedPerSecond)) }},
+	{Publish, "  octets/s", func(p *Phase) string { return octets(p.OctetsPerSecond) }},
+	{Subscribe, "delivered", func(p *Phase) string { return group(p.Delivered) }},
+	{Subscribe, "  msg/s", func(p *Phase) string { return group(int64(p.DeliveredPerSecond)) }},
+	{Subscribe, "  octets/s", func(p *Phase) string { return octets(p.DeliveredOctetsPerSecond) }},
+	{Subscribe, "latency p50", func(p *Phase) string { return short(p.Latency.P50) }},
+	{Subscribe, "  p99", func(p *Phase) string { return short(p.Latency.P99) }},
+	{Subscribe, "  p99.9", func(p *Phase) string { return short(p.Latency.P999) }},
+	{Subscribe, "  max", func(p *Phase) string { return short(p.Latency.Max) }},
+	{Publish, "sent late p99", func(p *Phase) string {
 		if p.Late.Max == 0 {
 			return "-" // no schedule to be behind
 		}
 		return short(p.Late.P99)
 	}},
-	{"dropped", func(p *Phase) string { return group(p.Dropped) }},
-	{"gaps", func(p *Phase) string { return group(p.Gaps) }},
+	{Subscribe, "dropped", func(p *Phase) string { return group(p.Dropped) }},
+	{Subscribe, "gaps", func(p *Phase) string { return group(p.Gaps) }},
 }
 
 // maxLosers is how many of a phase's subscribers that lost something are named.

@@ -32,8 +32,11 @@ type delivery struct {
 	topic itch.Stock
 	seq   uint64
 	stamp int64
-	body  itch.Raw // empty on the publisher's own topics
+	body  itch.Raw
 }
+
+// own reports whether the topic is the publisher's own.
+func (d *delivery) own() bool { return d.topic[0] == ownTopics[0] }
 
 // parse checks a message's shape.
 func parse(m *socket.Message) (d delivery, err error) {
@@ -48,7 +51,7 @@ func parse(m *socket.Message) (d delivery, err error) {
 	d.seq = binary.BigEndian.Uint64(header)
 	d.stamp = int64(binary.BigEndian.Uint64(header[8:]))
 	d.body = body
-	if topic[0] == ownTopics[0] {
+	if d.own() {
 		return d, nil
 	}
 	return d, itch.Check(body)
