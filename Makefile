@@ -1,6 +1,7 @@
 # Everything a person or a machine does with this repository.
 #
 #   make run      fan a generated market-data feed out to many subscribers, by tcp and by multicast
+#   make run-multicast  the same over a network that loses packets, with keys to say how many
 #   make test     what the peers need, static checks, every test on every backend
 #   make check    static checks only: vet, gofmt, staticcheck, builds elsewhere
 #   make race     every test under the race detector, on every backend
@@ -29,12 +30,16 @@ export CGO_ENABLED = 0
 
 PERF = local_thr remote_thr local_lat remote_lat inproc_thr inproc_lat
 
-.PHONY: run test check race fuzz sim bench soak micro perf deps
+.PHONY: run run-multicast test check race fuzz sim bench soak micro perf deps
 
 run:
 	@$(GO) build -o bin/zeroring ./tools/zeroring
 	bin/zeroring feed
 	bin/zeroring feed --transport epgm --duration 4s
+
+run-multicast:
+	@$(GO) build -o bin/zeroring ./tools/zeroring
+	bin/zeroring multicast
 
 test: deps check
 	@$(GO) build -o bin/testcount ./tools/testcount

@@ -36,7 +36,7 @@ const feedExample = `  zeroring feed
 
 func feedCommand() *cobra.Command {
 	var cfg feed.Config
-	var asJSON bool
+	var asJSON, reports bool
 	c := &cobra.Command{
 		Use:     "feed",
 		Short:   "Fan a market-data feed out to many subscribers, and show what arrives",
@@ -45,7 +45,10 @@ func feedCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			out := c.OutOrStdout()
-			return feed.Run(c.Context(), &cfg, feed.Output{To: out, Screen: screenOf(out), JSON: asJSON})
+			if reports {
+				cfg.Multicast.Done = parted(c.InOrStdin())
+			}
+			return feed.Run(c.Context(), &cfg, feed.Output{To: out, Screen: screenOf(out), JSON: asJSON, Reports: reports})
 		},
 	}
 	c.PreRun = func(c *cobra.Command, _ []string) { suit(&cfg, c.Flags().Changed) }
@@ -71,11 +74,18 @@ once in the paced half, and else until the time is up
 	f.DurationVar(&cfg.Multicast.Wait, "wait", time.Second, "of multicast: how long a publisher alone calls for receivers\nbefore it begins")
 	f.IntVar(&cfg.Multicast.Mbit, "mbit", 100, "of multicast: what the source may send, in Mbit/s")
 	f.IntVar(&cfg.Multicast.RecvBuf, "recvbuf", 0, "of multicast: each receiver's buffer in the kernel, in `octets`: a small\none loses packets, which are then repaired (default the library's)")
+	f.StringVar(&cfg.Multicast.FEC, "fec", "", "of multicast: parity, as in 16:2 for two packets after each sixteen,\nof which receivers repair what they miss without asking")
+	f.DurationVar(&cfg.Multicast.Budget, "budget", 0, "of multicast: after how long receivers give up what they miss\n(default never, while it can be repaired)")
 	f.BoolVar(&cfg.Multicast.Timestamps, "timestamps", false, "of multicast: tell the latency until packets arrived at the kernel, too")
 	f.StringVar(&cfg.Backend, "backend", "", "epoll, uring, or prefer-uring for io_uring where it works\n(default what ZERORING_BACKEND says, or epoll)")
 	f.IntVar(&cfg.HWM, "hwm", 20_000, "high-water mark of each side, in `messages`")
 	f.BoolVar(&cfg.Drop, "drop", false, "when flat out, drop what a subscriber has no room for, as --slow does,\ninstead of waiting for the slowest")
 	f.BoolVar(&asJSON, "json", false, "print one JSON object at the end, and nothing else")
+	f.BoolVar(&reports, "reports", false, "print reports for the program that started this one")
+	f.BoolVar(&cfg.Relaxed, "relaxed", false, "let the publisher sleep where it would spin")
+	for _, own := range []string{"reports", "relaxed"} {
+		_ = f.MarkHidden(own) // there: never an error. They are for zeroring multicast
+	}
 	return c
 }
 
@@ -94,6 +104,17 @@ func suit(cfg *feed.Config, given func(flag string) bool) {
 	if cfg.Multicast.Only == feed.Subscribe && !given("duration") {
 		cfg.Duration = feed.MaxDuration // until the publisher says that it is over
 	}
+}
+
+// parted returns a channel that is closed when in ends, by which the program that reads
+// the reports says that it has all of them, or is no more.
+func parted(in io.Reader) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(io.Discard, in)
+		close(done)
+	}()
+	return done
 }
 
 // screenOf returns a function that says how large the terminal is that out

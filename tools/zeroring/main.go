@@ -1,6 +1,7 @@
 // Command zeroring does with the library what one does from a terminal.
 //
-//	zeroring feed    fan a market-data feed out to many subscribers
+//	zeroring feed       fan a market-data feed out to many subscribers
+//	zeroring multicast  do so by multicast over a network that loses packets
 package main
 
 import (
@@ -43,7 +44,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) bool {
 	}
 	root.SetOut(out)
 	root.SetErr(errs)
-	root.AddCommand(feedCommand())
+	root.AddCommand(feedCommand(), multicastCommand())
 	root.SetArgs(dashed(root.Commands(), args))
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintf(errs, "zeroring: %v\n", err)

@@ -12,6 +12,18 @@ import (
 	"testing"
 )
 
+// beCommand in the environment makes this test binary the command: what runs processes
+// of itself runs this.
+const beCommand = "ZERORING_TEST_BE_COMMAND"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(beCommand) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
 // command runs a command line and returns what it printed.
 func command(args ...string) (ok bool, out, errs string) {
 	var o, e bytes.Buffer

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"time"
 
+	"github.com/zeroring/zeroring/socket"
 	"github.com/zeroring/zeroring/tools/itch"
 )
 
@@ -45,26 +46,31 @@ const (
 // joinApart is join for one side alone.
 func (a *arena) joinApart(ctx context.Context) error {
 	if a.only == Publish {
-		return a.call(ctx, joinTopic, nil, a.wait)
+		return call(ctx, a.pub.pub, joinTopic, nil, time.After(a.wait))
 	}
 	return nil // the wait for a source is shown
 }
 
 // partApart tells subscribers elsewhere that all is over, and with which numbers.
 func (a *arena) partApart(ctx context.Context) {
-	if a.only == Publish {
-		_ = a.call(ctx, endTopic, appendEnds(nil, a.pub.seq, &a.pub.topics), partTime)
+	if a.only != Publish {
+		return
+	}
+	body := appendEnds(nil, a.pub.seq, &a.pub.topics)
+	if a.done == nil {
+		_ = call(ctx, a.pub.pub, endTopic, body, time.After(partTime))
+	} else {
+		_ = call(ctx, a.pub.pub, endTopic, body, a.done)
 	}
 }
 
-// call repeats one of the publisher's own topics for as long as it is told, and sends
-// it once at least.
-func (a *arena) call(ctx context.Context, topic itch.Stock, body []byte, long time.Duration) error {
+// call repeats one of the publisher's own topics until it is enough, and sends it once
+// at least.
+func call[T any](ctx context.Context, pub *socket.Pub, topic itch.Stock, body []byte, enough <-chan T) error {
 	again := time.NewTicker(callEvery)
 	defer again.Stop()
-	enough := time.After(long)
 	for {
-		if err := a.pub.pub.SendParts(ctx, topic[:], make([]byte, headerLength), body); err != nil {
+		if err := pub.SendParts(ctx, topic[:], make([]byte, headerLength), body); err != nil {
 			return err
 		}
 		select {

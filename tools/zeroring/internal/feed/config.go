@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/zeroring/zeroring/tools/itch"
+	"github.com/zeroring/zeroring/tools/zeroring/internal/term"
 )
 
 // Config says what to run. Its zero is not of use: the command's flags have the
@@ -27,6 +28,10 @@ type Config struct {
 	Drop      bool   // drop for slow subscribers even when flat out
 
 	Multicast Multicast // epgm and pgm only
+
+	// Relaxed lets the publisher sleep where it would spin, for the sake of others on
+	// the machine. Messages then go a little late, some together.
+	Relaxed bool
 
 	// Rate is the pace of the only phase. Empty gives two: the paced one and
 	// the one flat out.
@@ -154,7 +159,7 @@ func (c choice) String() string {
 	if c.all {
 		return "all"
 	}
-	return group(int64(len(c.stocks)))
+	return term.Group(int64(len(c.stocks)))
 }
 
 // spread gives each of n subscribers its choice. As among real ones, some take

@@ -4,10 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/zeroring/zeroring/tools/itch"
+	"github.com/zeroring/zeroring/tools/zeroring/internal/term"
 )
 
 // A display shows a run to someone.
@@ -19,10 +19,12 @@ type display interface {
 
 func newDisplay(out Output, r *Result, phases []phase) (display, time.Duration) {
 	switch {
+	case out.Reports:
+		return reports{out.To}, reportEvery
 	case out.JSON:
 		return machine{out.To}, time.Second
 	case out.Screen != nil:
-		return &screen{to: out.To, size: out.Screen, result: r, phases: phases}, 500 * time.Millisecond
+		return &screen{Canvas: term.Canvas{To: out.To, Size: out.Screen}, result: r, phases: phases}, 500 * time.Millisecond
 	default:
 		return lines{out.To, r.Only}, time.Second
 	}
@@ -50,14 +52,14 @@ func (d lines) live(p phase, a *arena, s span) {
 	l := s.latency
 	line := fmt.Sprintf("%s %.0fs: ", p.name, s.elapsed.Seconds())
 	if d.only != Subscribe {
-		line += fmt.Sprintf("%s msg/s, %s/s", group(int64(s.published)), octets(s.octetsOut))
+		line += fmt.Sprintf("%s msg/s, %s/s", term.Group(int64(s.published)), term.Octets(s.octetsOut))
 	}
 	if d.only == Both {
 		line += ", "
 	}
 	if d.only != Publish {
-		line += fmt.Sprintf("%s deliveries/s, p50 %s, p99 %s, p99.9 %s, %s dropped, %s gaps%s", group(int64(s.delivered)),
-			short(l.P50), short(l.P99), short(l.P999), group(s.counts.sum.dropped), group(s.counts.sum.gaps), s.counts.heard.brief())
+		line += fmt.Sprintf("%s deliveries/s, p50 %s, p99 %s, p99.9 %s, %s dropped, %s gaps%s", term.Group(int64(s.delivered)),
+			term.Short(l.P50), term.Short(l.P99), term.Short(l.P999), term.Group(s.counts.sum.dropped), term.Group(s.counts.sum.gaps), s.counts.heard.brief())
 	}
 	io.WriteString(d.to, line+"\n")
 }
@@ -69,60 +71,21 @@ func (d lines) summary(r *Result) error {
 	return err
 }
 
-// The view is made for a screen of 80 by 24. A smaller one gets as much of it
-// as it has room for: a line that wraps, or scrolls out of reach, could not be
-// drawn over.
-const (
-	columns = 80
-	rows    = 24
-)
-
 // shownSubscribers is how many subscribers have a line of their own.
 const shownSubscribers = 8
 
 // A screen redraws one view in place.
 type screen struct {
-	to     io.Writer
-	size   func() (columns, rows int)
+	term.Canvas
 	result *Result
 	phases []phase
-	drawn  int // lines drawn last time, which the cursor is below
 	past   []string
 }
 
 func (d *screen) live(p phase, a *arena, s span) {
-	_, height := d.room()
+	_, height := d.Room()
 	view := append(d.head(), d.rates(p, a, s)...)
-	d.draw(append(view, d.subscribers(a, s, height-len(view))...))
-}
-
-// room is how much of the screen there is to draw in, without its last column
-// and the row of the cursor.
-func (d *screen) room() (width, height int) {
-	w, h := d.size()
-	if w <= 0 || w > columns {
-		w = columns
-	}
-	if h <= 0 {
-		h = rows
-	}
-	return max(w-1, 1), max(h-1, 1)
-}
-
-// draw replaces what was drawn before.
-func (d *screen) draw(view []string) {
-	width, height := d.room()
-	view = view[:min(len(view), height)]
-	var b strings.Builder
-	if up := min(d.drawn, height); up > 0 {
-		fmt.Fprintf(&b, "\x1b[%dA", up)
-	}
-	for _, line := range view {
-		b.WriteString("\r\x1b[2K" + strings.TrimRight(fit(line, width), " ") + "\n")
-	}
-	b.WriteString("\x1b[J") // what a longer view left below
-	d.drawn = len(view)
-	io.WriteString(d.to, b.String())
+	d.Draw(append(view, d.subscribers(a, s, height-len(view))...))
 }
 
 func (d *screen) head() []string {
@@ -142,18 +105,18 @@ func (d *screen) rates(p phase, a *arena, s span) []string {
 	l := s.latency
 	at := itch.Timestamp(a.pub.market.Load()).String()
 	name := fmt.Sprintf("%d of %d, %s", len(d.past)+1, len(d.phases), p.title())
-	progress := fmt.Sprintf("%s  %4.1f of %.1f s", bar(s.elapsed.Seconds()/p.time.Seconds(), 24), s.elapsed.Seconds(), p.time.Seconds())
+	progress := fmt.Sprintf("%s  %4.1f of %.1f s", term.Bar(s.elapsed.Seconds()/p.time.Seconds(), 24), s.elapsed.Seconds(), p.time.Seconds())
 	if d.result.Only == Subscribe {
 		progress = fmt.Sprintf("%.1f s", s.elapsed.Seconds()) // whoever publishes knows the end
 	}
-	view := []string{fit(name, 32) + "  " + progress, ""}
+	view := []string{term.Fit(name, 32) + "  " + progress, ""}
 	if d.result.Only != Subscribe {
-		view = append(view, fmt.Sprintf("published  %14s msg/s  %12s/s    market time %s", group(int64(s.published)), octets(s.octetsOut), at[:8]))
+		view = append(view, fmt.Sprintf("published  %14s msg/s  %12s/s    market time %s", term.Group(int64(s.published)), term.Octets(s.octetsOut), at[:8]))
 	}
 	if d.result.Only != Publish {
 		view = append(view,
-			fmt.Sprintf("delivered  %14s msg/s  %12s/s    %s", group(int64(s.delivered)), octets(s.octetsIn), spark(s.trend, 24)),
-			fmt.Sprintf("latency    p50 %s    p99 %s    p99.9 %s    max %s", short(l.P50), short(l.P99), short(l.P999), short(l.Max)))
+			fmt.Sprintf("delivered  %14s msg/s  %12s/s    %s", term.Group(int64(s.delivered)), term.Octets(s.octetsIn), term.Spark(s.trend, 24)),
+			fmt.Sprintf("latency    p50 %s    p99 %s    p99.9 %s    max %s", term.Short(l.P50), term.Short(l.P99), term.Short(l.P999), term.Short(l.Max)))
 	}
 	if d.multicast() {
 		view = append(view, d.source(&s.counts))
@@ -186,22 +149,22 @@ func (d *screen) subscribers(a *arena, s span, height int) []string {
 	if hidden := len(a.subs) - len(shown); hidden > 0 {
 		view = append(view, fmt.Sprintf("and %d more", hidden))
 	}
-	sum := sight{s.counts.sum, s.counts.heard, s.latency}
+	sum := sight{tally: s.counts.sum, heard: s.counts.heard, latency: s.latency}
 	return append(view, row("sum", "", &sum, s.delivered))
 }
 
 func row(name, symbols string, t *sight, perSecond float64) string {
-	return fmt.Sprintf("%-12s%9s%16s%14s%14s%12s", name, symbols, group(t.messages), group(int64(perSecond)), group(t.dropped), group(t.gaps))
+	return fmt.Sprintf("%-12s%9s%16s%14s%14s%12s", name, symbols, term.Group(t.messages), term.Group(int64(perSecond)), term.Group(t.dropped), term.Group(t.gaps))
 }
 
 // ended keeps a line of what is over above what comes.
 func (d *screen) ended(p *Phase) {
 	d.past = append(d.past, fmt.Sprintf("%s: %s deliveries/s, p50 %s, p99 %s, %s dropped",
-		p.Name, group(int64(p.DeliveredPerSecond)), short(p.Latency.P50), short(p.Latency.P99), group(p.Dropped)))
+		p.Name, term.Group(int64(p.DeliveredPerSecond)), term.Short(p.Latency.P50), term.Short(p.Latency.P99), term.Group(p.Dropped)))
 }
 
 func (d *screen) summary(r *Result) error {
-	d.draw(nil)
-	_, err := io.WriteString(d.to, summary(r))
+	d.Draw(nil)
+	_, err := io.WriteString(d.To, summary(r))
 	return err
 }

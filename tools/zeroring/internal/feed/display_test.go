@@ -9,24 +9,9 @@ import (
 	"strings"
 	"testing"
 	"time"
-)
 
-func TestFormats(t *testing.T) {
-	for _, c := range []struct{ got, want string }{
-		{group(0), "0"}, {group(999), "999"}, {group(1000), "1,000"}, {group(1234567), "1,234,567"}, {group(-12345), "-12,345"},
-		{octets(0), "0 B"}, {octets(999), "999 B"}, {octets(1500), "1.5 kB"}, {octets(5.39e6), "5.39 MB"}, {octets(2.5e9), "2.50 GB"},
-		{short(999), "999 ns"}, {short(1500), "1.50 µs"}, {short(31_400), "31.4 µs"}, {short(582_000), "582 µs"},
-		{short(1_160_000), "1.16 ms"}, {short(212 * 1e6), "212 ms"}, {short(9.06e9), "9.06 s"},
-		{fit("abc", 5), "abc  "}, {fit("abcdef", 4), "abc…"}, {fit("µµ", 3), "µµ "},
-		{right("µs", 4), "  µs"}, {right("abc", 2), "abc"},
-		{bar(0, 4), "░░░░"}, {bar(0.5, 4), "██░░"}, {bar(7, 4), "████"}, {bar(-1, 4), "░░░░"},
-		{spark(nil, 4), ""}, {spark([]float64{0, 0}, 4), "▁▁"}, {spark([]float64{9, 0, 4, 7}, 3), "▁▅█"},
-	} {
-		if c.got != c.want {
-			t.Errorf("%q, not %q", c.got, c.want)
-		}
-	}
-}
+	"github.com/zeroring/zeroring/tools/zeroring/internal/term"
+)
 
 // busy is an arena in the middle of a phase with numbers as large as they get.
 func busy(n int) (*arena, span) {
@@ -54,7 +39,7 @@ var someResult = &Result{
 // The view fits 80 columns whatever the numbers, and replaces the one before.
 func TestScreen(t *testing.T) {
 	var out bytes.Buffer
-	d := &screen{to: &out, size: terminal(80, 24), result: someResult, phases: make([]phase, 2)}
+	d := &screen{Canvas: term.Canvas{To: &out, Size: terminal(80, 24)}, result: someResult, phases: make([]phase, 2)}
 	a, s := busy(12)
 	p := phase{name: "flat out", time: 24 * time.Hour}
 	d.ended(&Phase{Name: "paced", DeliveredPerSecond: 364_000, Latency: Latency{P50: 31_000, P99: 88_000}})
@@ -65,13 +50,14 @@ func TestScreen(t *testing.T) {
 		if up := strings.HasPrefix(view, "\x1b["); up != (i > 0) {
 			t.Errorf("view %d starts with %q", i, view[:10])
 		}
-		if n := strings.Count(view, "\n"); n != d.drawn || n > 24 {
-			t.Errorf("%d lines, and %d to go up", n, d.drawn)
+		n := strings.Count(view, "\n")
+		if i > 0 && !strings.HasPrefix(view, fmt.Sprintf("\x1b[%dA", n)) || n > 24 {
+			t.Errorf("%d lines, and it goes up by %q", n, view[:5])
 		}
 		for line := range strings.Lines(view) {
 			line = strings.TrimSuffix(line[strings.LastIndex(line, "\x1b[2K")+len("\x1b[2K"):], "\n")
-			if width(line) >= columns {
-				t.Errorf("%d columns: %s", width(line), line)
+			if term.Width(line) >= term.Columns {
+				t.Errorf("%d columns: %s", term.Width(line), line)
 			}
 		}
 		for _, has := range []string{
@@ -94,7 +80,7 @@ func TestSmallScreen(t *testing.T) {
 		{200, 60, 79, 22}, {80, 24, 79, 22}, {0, 0, 79, 22}, {60, 24, 59, 22}, {80, 15, 79, 14}, {20, 5, 19, 4}, {1, 1, 1, 1},
 	} {
 		var out bytes.Buffer
-		d := &screen{to: &out, size: terminal(c.columns, c.rows), result: someResult, phases: make([]phase, 2)}
+		d := &screen{Canvas: term.Canvas{To: &out, Size: terminal(c.columns, c.rows)}, result: someResult, phases: make([]phase, 2)}
 		d.ended(&Phase{Name: "paced"})
 		for range 2 {
 			out.Reset()
@@ -106,8 +92,8 @@ func TestSmallScreen(t *testing.T) {
 		}
 		for line := range strings.Lines(view) {
 			line = strings.TrimSuffix(line[strings.LastIndex(line, "\x1b[2K")+len("\x1b[2K"):], "\n")
-			if width(line) > c.width {
-				t.Errorf("%d by %d: %d columns: %s", c.columns, c.rows, width(line), line)
+			if term.Width(line) > c.width {
+				t.Errorf("%d by %d: %d columns: %s", c.columns, c.rows, term.Width(line), line)
 			}
 		}
 		if c.height == 14 && !strings.Contains(view, "and 12 more") {
@@ -119,8 +105,8 @@ func TestSmallScreen(t *testing.T) {
 // A whole row at its widest must not be cut.
 func TestRowFits(t *testing.T) {
 	_, s := busy(1)
-	if r := row("999 slow", "all", &s.counts.each[0], 123_456_789); width(r) > columns-1 || !strings.HasSuffix(r, "999,999,999") {
-		t.Errorf("%d columns: %s", width(r), r)
+	if r := row("999 slow", "all", &s.counts.each[0], 123_456_789); term.Width(r) > term.Columns-1 || !strings.HasSuffix(r, "999,999,999") {
+		t.Errorf("%d columns: %s", term.Width(r), r)
 	}
 }
 
@@ -161,8 +147,8 @@ func TestSummary(t *testing.T) {
 	r.Input, r.Backend.Reason, r.Phases = "a day", "it works", samplePhases()
 	got := summary(&r)
 	for line := range strings.Lines(got) {
-		if width(line) > columns {
-			t.Errorf("%d columns: %s", width(line), line)
+		if term.Width(line) > term.Columns {
+			t.Errorf("%d columns: %s", term.Width(line), line)
 		}
 	}
 	for _, has := range []string{

@@ -27,6 +27,10 @@ type Output struct {
 	To   io.Writer
 	JSON bool // print the Result as JSON at the end, and nothing before
 
+	// Reports prints a Report as JSON a line several times a second, for another
+	// process to read, and one with the Result at the end.
+	Reports bool
+
 	// Screen says how large the terminal is on which to redraw a view, 0 for
 	// what is not known. Without one, lines are printed.
 	Screen func() (columns, rows int)

@@ -65,7 +65,8 @@ type span struct {
 	octetsOut           float64
 	each                []float64 // deliveries of each subscriber
 	latency             Latency
-	trend               []float64 // deliveries, span by span
+	interval            *hdrhistogram.Histogram // what latency is of, until the next tick
+	trend               []float64               // deliveries, span by span
 }
 
 // between returns the rates over the seconds between two samples.
@@ -90,6 +91,7 @@ func (m *meter) tick() span {
 	r := between(m.last, s, float64(at-m.at)/1e9)
 	r.elapsed = m.since(at)
 	r.latency = latencyOf(m.interval)
+	r.interval = m.interval
 	m.trend = append(m.trend, r.delivered)
 	r.trend = m.trend
 	m.last, m.at = s, at

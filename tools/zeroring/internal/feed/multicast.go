@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/zeroring/zeroring/pgm"
 	"github.com/zeroring/zeroring/socket"
 )
 
@@ -18,9 +19,19 @@ type Multicast struct {
 	RecvBuf    int    // each receiver's buffer in the kernel, in octets; 0 for the library's
 	Timestamps bool   // measure latencies up to the kernel too
 
+	Budget time.Duration // after which receivers give up what they miss; 0 for never
+
+	// FEC is the parity of the source: packets of data and packets of parity that follow
+	// them, as in "16:2". Empty is none.
+	FEC string
+
 	// Only is the side that this process is, as they are apart; Both if empty.
 	Only string
 	Wait time.Duration // how long a publisher alone calls for receivers before it begins
+
+	// Done has a publisher alone say that it ends until this is closed, or for as long as
+	// the end is waited for; nil for a second.
+	Done <-chan struct{}
 }
 
 // The sides of a run.
@@ -40,7 +51,7 @@ func (cfg *Config) checkMulticast() error {
 	m := &cfg.Multicast
 	switch {
 	case !cfg.multicast() && *m != Multicast{Mbit: m.Mbit, Wait: m.Wait}:
-		return fmt.Errorf("--transport %s is no multicast: --endpoint, --only, --recvbuf and --timestamps are for epgm and pgm", cfg.Transport)
+		return fmt.Errorf("--transport %s is no multicast: --endpoint, --only, --fec, --recvbuf, --budget and --timestamps are for epgm and pgm", cfg.Transport)
 	case !cfg.multicast():
 		return nil
 	case m.Mbit < 1 || m.Mbit > maxMbit:
@@ -49,14 +60,37 @@ func (cfg *Config) checkMulticast() error {
 		return fmt.Errorf("--recvbuf %d is not between 0 and %d", m.RecvBuf, 1<<30)
 	case cfg.Drop:
 		return fmt.Errorf("--drop is not for multicast: its source never waits for a receiver")
+	}
+	if _, err := m.parity(); err != nil {
+		return err
+	}
+	return m.checkSides(cfg.Transport)
+}
+
+// parity reads FEC.
+func (m *Multicast) parity() (f pgm.FECConfig, err error) {
+	if m.FEC == "" {
+		return f, nil
+	}
+	if n, err := fmt.Sscanf(m.FEC, "%d:%d", &f.Group, &f.Proactive); n != 2 || m.FEC != fmt.Sprintf("%d:%d", f.Group, f.Proactive) {
+		return f, fmt.Errorf("--fec %q is not packets of data and of parity, as in 16:2: %w", m.FEC, err)
+	}
+	return f, nil
+}
+
+// checkSides is check for where to meet.
+func (m *Multicast) checkSides(transport string) error {
+	switch {
 	case m.Only != Both && m.Only != Publish && m.Only != Subscribe:
 		return fmt.Errorf("--only %q is neither %s nor %s", m.Only, Publish, Subscribe)
 	case m.Only != Both && m.Endpoint == "":
 		return fmt.Errorf("--only %s takes an --endpoint, to meet others at", m.Only)
+	case m.Budget < 0:
+		return fmt.Errorf("--budget %v is below zero", m.Budget)
 	case m.Wait < 0:
 		return fmt.Errorf("--wait %v is below zero", m.Wait)
-	case m.Endpoint != "" && !strings.HasPrefix(m.Endpoint, cfg.Transport+"://"):
-		return fmt.Errorf("--endpoint %q does not begin with %s://", m.Endpoint, cfg.Transport)
+	case m.Endpoint != "" && !strings.HasPrefix(m.Endpoint, transport+"://"):
+		return fmt.Errorf("--endpoint %q does not begin with %s://", m.Endpoint, transport)
 	}
 	return nil
 }
@@ -117,13 +151,14 @@ func loopbackEndpoint(transport string) (string, error) {
 func (cfg *Config) pubOptions(e *socket.Engine, wait bool) *socket.Options {
 	o := &socket.Options{Engine: e, SendHWM: cfg.HWM, XPubNoDrop: wait, Linger: socket.NoLinger}
 	o.Multicast.Rate = int64(cfg.Multicast.Mbit) * 1_000_000
+	o.Multicast.FEC, _ = cfg.Multicast.parity() // checked
 	return o
 }
 
 // subOptions are a subscriber's.
 func (cfg *Config) subOptions(e *socket.Engine, p phase) *socket.Options {
 	o := &socket.Options{Engine: e, RecvHWM: cfg.HWM, RecvBuf: p.recvBuf}
-	o.Multicast.Timestamps = cfg.Multicast.Timestamps
+	o.Multicast.Timestamps, o.Multicast.LatencyBudget = cfg.Multicast.Timestamps, cfg.Multicast.Budget
 	return o
 }
 
@@ -132,6 +167,7 @@ func (cfg *Config) subOptions(e *socket.Engine, p phase) *socket.Options {
 type Hearing struct {
 	Packets     int64 `json:"packets"`      // of PGM, of all kinds
 	Repaired    int64 `json:"repaired"`     // that were missing and came again
+	Decoded     int64 `json:"decoded"`      // that were missing and were made of parity
 	GivenUp     int64 `json:"given_up"`     // that are lost for good
 	NAKs        int64 `json:"naks"`         // packets that asked for what was missing
 	KernelDrops int64 `json:"kernel_drops"` // that the kernel had no room for
@@ -143,6 +179,7 @@ type Hearing struct {
 func (h *Hearing) add(g Hearing) {
 	h.Packets += g.Packets
 	h.Repaired += g.Repaired
+	h.Decoded += g.Decoded
 	h.GivenUp += g.GivenUp
 	h.NAKs += g.NAKs
 	h.KernelDrops += g.KernelDrops
@@ -164,10 +201,11 @@ func (s *subscriber) listen() {
 		s.mu.Lock()
 		h := &s.heard
 		h.KernelDrops = int64(p.Multicast.KernelDrops)
-		h.Packets, h.Repaired, h.GivenUp, h.NAKs = 0, 0, 0, 0
+		h.Packets, h.Repaired, h.Decoded, h.GivenUp, h.NAKs = 0, 0, 0, 0, 0
 		for _, from := range p.Multicast.Sources {
 			h.Packets += int64(from.Packets)
 			h.Repaired += int64(from.Repaired)
+			h.Decoded += int64(from.Decoded)
 			h.GivenUp += int64(from.Lost)
 			h.NAKs += int64(from.NAKs)
 		}

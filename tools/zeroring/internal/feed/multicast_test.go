@@ -11,6 +11,7 @@ import (
 
 	"github.com/zeroring/zeroring/socket"
 	"github.com/zeroring/zeroring/tools/itch"
+	"github.com/zeroring/zeroring/tools/zeroring/internal/term"
 )
 
 // multicastDay is a run of smallDay over a group on loopback.
@@ -207,7 +208,7 @@ func TestMulticastScreen(t *testing.T) {
 	for _, only := range []string{Both, Publish, Subscribe} {
 		var out bytes.Buffer
 		r.Only = only
-		d := &screen{to: &out, size: terminal(80, 24), result: &r, phases: make([]phase, 1)}
+		d := &screen{Canvas: term.Canvas{To: &out, Size: terminal(80, 24)}, result: &r, phases: make([]phase, 1)}
 		a, s := busy(12)
 		s.counts.heard = Hearing{Packets: 99_999_999, Repaired: 999_999, GivenUp: 999_999, NAKs: 99_999}
 		for i := range s.counts.each {
@@ -218,8 +219,8 @@ func TestMulticastScreen(t *testing.T) {
 		view := out.String()
 		for line := range strings.Lines(view) {
 			line = strings.TrimSuffix(line[strings.LastIndex(line, "\x1b[2K")+len("\x1b[2K"):], "\n")
-			if width(line) >= columns || strings.HasPrefix(line, "0 slow") && !strings.HasSuffix(line, "999 ms  999 ms  999 ms") {
-				t.Errorf("%q, %d columns: %s", only, width(line), line)
+			if term.Width(line) >= term.Columns || strings.HasPrefix(line, "0 slow") && !strings.HasSuffix(line, "999 ms  999 ms  999 ms") {
+				t.Errorf("%q, %d columns: %s", only, term.Width(line), line)
 			}
 		}
 		for has, sides := range map[string]string{

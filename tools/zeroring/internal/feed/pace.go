@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/zeroring/zeroring/tools/itch"
+	"github.com/zeroring/zeroring/tools/zeroring/internal/term"
 )
 
 // A Pace is how fast the input is replayed. The zero Pace is flat out.
@@ -56,7 +57,7 @@ func (p Pace) FlatOut() bool { return p == Pace{} }
 func (p Pace) String() string {
 	switch {
 	case p.PerSecond > 0:
-		return group(int64(p.PerSecond)) + " msg/s"
+		return term.Group(int64(p.PerSecond)) + " msg/s"
 	case p.Multiple > 0:
 		return strconv.FormatFloat(p.Multiple, 'g', -1, 64) + "x the recorded pace"
 	default:

@@ -31,19 +31,23 @@ type arena struct {
 
 	only string        // a side that is alone here
 	wait time.Duration // for receivers elsewhere, before the first message
+	done <-chan struct{}
 }
 
 // build binds a publisher, connects the subscribers and waits until each gets
 // what it subscribed to: nothing that is published afterwards is missed for
 // having come too early.
 func build(ctx context.Context, cfg *Config, engine *socket.Engine, src source, choices []choice, p phase) (a *arena, err error) {
-	a = &arena{joined: newGate(len(choices)), ended: newGate(len(choices)), stop: func() {}, tidy: func() {}, only: cfg.Multicast.Only, wait: cfg.Multicast.Wait}
+	a = &arena{joined: newGate(len(choices)), ended: newGate(len(choices)), stop: func() {}, tidy: func() {}, only: cfg.Multicast.Only, wait: cfg.Multicast.Wait, done: cfg.Multicast.Done}
 	defer func() {
 		if err != nil {
 			a.close()
 		}
 	}()
 	a.pub = newPublisher(nil, src, p.pace)
+	if cfg.Relaxed {
+		a.pub.spin = 0
+	}
 	endpoint, err := a.endpoint(cfg)
 	if err != nil {
 		return a, err

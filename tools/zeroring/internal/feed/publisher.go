@@ -19,6 +19,7 @@ type publisher struct {
 	pub    *socket.Pub
 	src    source
 	pacer  pacer
+	spin   int64 // waits shorter than this, in nanoseconds, spin
 	topics topics
 
 	seq    []uint64 // last number given, by locate code
@@ -34,7 +35,7 @@ type publisher struct {
 }
 
 func newPublisher(pub *socket.Pub, src source, pace Pace) *publisher {
-	return &publisher{pub: pub, src: src, pacer: pacer{pace: pace}, late: newHistogram()}
+	return &publisher{pub: pub, src: src, pacer: pacer{pace: pace}, spin: minSleep, late: newHistogram()}
 }
 
 // replay publishes the input laps times, or until ctx ends, which is no error.
@@ -86,7 +87,7 @@ func (p *publisher) lap(ctx context.Context, start int64) error {
 	}
 }
 
-// Waits shorter than minSleep spin, since a sleep takes longer than that; and
+// Waits shorter than minSleep spin, unless the publisher is relaxed, since a sleep takes longer than that; and
 // none is longer than maxSleep, so that the context is looked at.
 const (
 	minSleep = int64(100 * time.Microsecond)
@@ -100,7 +101,7 @@ func (p *publisher) await(ctx context.Context, due int64) (int64, error) {
 		switch left := due - at; {
 		case left <= 0:
 			return at, nil
-		case left < minSleep:
+		case left < p.spin:
 			runtime.Gosched()
 		default:
 			time.Sleep(time.Duration(min(left, maxSleep)))

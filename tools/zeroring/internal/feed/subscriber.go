@@ -229,7 +229,7 @@ func (s *subscriber) look(recent *hdrhistogram.Histogram) sight {
 	s.listen()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := sight{s.tally, s.heard, latencyOf(s.fresh)}
+	now := sight{s.tally, s.heard, latencyOf(s.fresh), s.state > waiting}
 	recent.Merge(s.fresh)
 	s.total.Merge(s.fresh)
 	s.fresh.Reset()
@@ -245,4 +245,5 @@ type sight struct {
 	tally
 	heard   Hearing
 	latency Latency // since the look before
+	hears   bool    // something has come
 }

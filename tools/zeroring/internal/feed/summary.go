@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/zeroring/zeroring/tools/zeroring/internal/term"
 )
 
 // summary is the table at the end of a run, in 80 columns.
 func summary(r *Result) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, over %s%s, high-water mark %s\n", r.Input, r.Transport, r.audience(), group(int64(r.HWM)))
+	fmt.Fprintf(&b, "%s, over %s%s, high-water mark %s\n", r.Input, r.Transport, r.audience(), term.Group(int64(r.HWM)))
 	fmt.Fprintf(&b, "%s: %s\n", r.Backend.Name, r.Backend.Reason)
 	if r.Endpoint != "" {
 		fmt.Fprintf(&b, "%s, at most %d Mbit/s\n", r.Endpoint, r.Mbit)
@@ -19,18 +21,18 @@ func summary(r *Result) string {
 		b.WriteString("\ninterrupted before anything was published\n")
 		return b.String()
 	}
-	b.WriteString("\n" + fit("", 16))
+	b.WriteString("\n" + term.Fit("", 16))
 	for _, p := range r.Phases {
-		b.WriteString(right(p.Name, 24))
+		b.WriteString(term.Right(p.Name, 24))
 	}
 	b.WriteString("\n")
 	for _, line := range summaryLines {
 		if line.side != Both && r.Only != Both && line.side != r.Only {
 			continue
 		}
-		b.WriteString(fit(line.name, 16))
+		b.WriteString(term.Fit(line.name, 16))
 		for _, p := range r.Phases {
-			b.WriteString(right(line.value(p), 24))
+			b.WriteString(term.Right(line.value(p), 24))
 		}
 		b.WriteString("\n")
 	}
@@ -68,24 +70,24 @@ var summaryLines = []struct {
 		return "messages are dropped"
 	}},
 	{Both, "seconds", func(p *Phase) string { return fmt.Sprintf("%.2f", p.Seconds) }},
-	{Publish, "published", func(p *Phase) string { return group(p.Published) }},
-	{Publish, "  msg/s", func(p *Phase) string { return group(int64(p.PublishedPerSecond)) }},
-	{Publish, "  octets/s", func(p *Phase) string { return octets(p.OctetsPerSecond) }},
-	{Subscribe, "delivered", func(p *Phase) string { return group(p.Delivered) }},
-	{Subscribe, "  msg/s", func(p *Phase) string { return group(int64(p.DeliveredPerSecond)) }},
-	{Subscribe, "  octets/s", func(p *Phase) string { return octets(p.DeliveredOctetsPerSecond) }},
-	{Subscribe, "latency p50", func(p *Phase) string { return short(p.Latency.P50) }},
-	{Subscribe, "  p99", func(p *Phase) string { return short(p.Latency.P99) }},
-	{Subscribe, "  p99.9", func(p *Phase) string { return short(p.Latency.P999) }},
-	{Subscribe, "  max", func(p *Phase) string { return short(p.Latency.Max) }},
+	{Publish, "published", func(p *Phase) string { return term.Group(p.Published) }},
+	{Publish, "  msg/s", func(p *Phase) string { return term.Group(int64(p.PublishedPerSecond)) }},
+	{Publish, "  octets/s", func(p *Phase) string { return term.Octets(p.OctetsPerSecond) }},
+	{Subscribe, "delivered", func(p *Phase) string { return term.Group(p.Delivered) }},
+	{Subscribe, "  msg/s", func(p *Phase) string { return term.Group(int64(p.DeliveredPerSecond)) }},
+	{Subscribe, "  octets/s", func(p *Phase) string { return term.Octets(p.DeliveredOctetsPerSecond) }},
+	{Subscribe, "latency p50", func(p *Phase) string { return term.Short(p.Latency.P50) }},
+	{Subscribe, "  p99", func(p *Phase) string { return term.Short(p.Latency.P99) }},
+	{Subscribe, "  p99.9", func(p *Phase) string { return term.Short(p.Latency.P999) }},
+	{Subscribe, "  max", func(p *Phase) string { return term.Short(p.Latency.Max) }},
 	{Publish, "sent late p99", func(p *Phase) string {
 		if p.Late.Max == 0 {
 			return "-" // no schedule to be behind
 		}
-		return short(p.Late.P99)
+		return term.Short(p.Late.P99)
 	}},
-	{Subscribe, "dropped", func(p *Phase) string { return group(p.Dropped) }},
-	{Subscribe, "gaps", func(p *Phase) string { return group(p.Gaps) }},
+	{Subscribe, "dropped", func(p *Phase) string { return term.Group(p.Dropped) }},
+	{Subscribe, "gaps", func(p *Phase) string { return term.Group(p.Gaps) }},
 }
 
 // maxLosers is how many of a phase's subscribers that lost something are named.
@@ -105,15 +107,15 @@ func losers(p *Phase) string {
 	}
 	slices.SortStableFunc(lost, func(a, b Subscriber) int { return cmp.Compare(b.Dropped, a.Dropped) })
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n%s%8s%18s%18s%14s\n", fit("lost "+p.Name, 20), "symbols", "received", "dropped", "gaps")
+	fmt.Fprintf(&b, "\n%s%8s%18s%18s%14s\n", term.Fit("lost "+p.Name, 20), "symbols", "received", "dropped", "gaps")
 	for _, s := range lost[:min(len(lost), maxLosers)] {
 		name := fmt.Sprintf("  subscriber %d", s.ID)
 		if s.Slow {
 			name += " slow"
 		}
-		fmt.Fprintf(&b, "%s%8s%18s%18s%14s\n", fit(name, 20), s.Symbols, group(s.Messages), group(s.Dropped), group(s.Gaps))
+		fmt.Fprintf(&b, "%s%8s%18s%18s%14s\n", term.Fit(name, 20), s.Symbols, term.Group(s.Messages), term.Group(s.Dropped), term.Group(s.Gaps))
 		if s.Wrong > 0 {
-			fmt.Fprintf(&b, "    %s malformed, repeated or out of order\n", group(s.Wrong))
+			fmt.Fprintf(&b, "    %s malformed, repeated or out of order\n", term.Group(s.Wrong))
 		}
 		if s.Error != "" {
 			fmt.Fprintf(&b, "    %s\n", s.Error)

@@ -1,4 +1,4 @@
-package feed
+package term
 
 import (
 	"fmt"
@@ -8,10 +8,10 @@ import (
 	"unicode/utf8"
 )
 
-// group writes a number with its thousands apart.
-func group(n int64) string {
+// Group writes a number with its thousands apart.
+func Group(n int64) string {
 	if n < 0 {
-		return "-" + group(-n)
+		return "-" + Group(-n)
 	}
 	s := strconv.FormatInt(n, 10)
 	for i := len(s) - 3; i > 0; i -= 3 {
@@ -20,8 +20,8 @@ func group(n int64) string {
 	return s
 }
 
-// octets writes a number of octets with a unit.
-func octets(n float64) string {
+// Octets writes a number of octets with a unit.
+func Octets(n float64) string {
 	for _, unit := range []string{"B", "kB", "MB"} {
 		if n < 1000 {
 			return fmt.Sprintf("%.3g %s", n, unit)
@@ -31,8 +31,8 @@ func octets(n float64) string {
 	return fmt.Sprintf("%.2f GB", n)
 }
 
-// short writes a duration with three digits and the unit that suits it.
-func short(ns int64) string {
+// Short writes a duration with three digits and the unit that suits it.
+func Short(ns int64) string {
 	switch d := time.Duration(ns); {
 	case d < time.Microsecond:
 		return fmt.Sprintf("%d ns", d)
@@ -56,31 +56,31 @@ func digits(v float64) string {
 	}
 }
 
-// width is how many columns s takes: one for each character.
-func width(s string) int { return utf8.RuneCountInString(s) }
+// Width is how many columns s takes: one for each character.
+func Width(s string) int { return utf8.RuneCountInString(s) }
 
-// fit cuts or pads s to exactly n columns.
-func fit(s string, n int) string {
-	if w := width(s); w <= n {
+// Fit cuts or pads s to exactly n columns.
+func Fit(s string, n int) string {
+	if w := Width(s); w <= n {
 		return s + strings.Repeat(" ", n-w)
 	}
 	r := []rune(s)
 	return string(r[:n-1]) + "…"
 }
 
-// right pads s on the left to n columns.
-func right(s string, n int) string {
-	return strings.Repeat(" ", max(n-width(s), 0)) + s
+// Right pads s on the left to n columns.
+func Right(s string, n int) string {
+	return strings.Repeat(" ", max(n-Width(s), 0)) + s
 }
 
-// bar draws how much of something is done.
-func bar(done float64, n int) string {
+// Bar draws how much of something is done.
+func Bar(done float64, n int) string {
 	full := int(min(max(done, 0), 1) * float64(n))
 	return strings.Repeat("█", full) + strings.Repeat("░", n-full)
 }
 
-// spark draws values, the last n of them, as a line of columns.
-func spark(values []float64, n int) string {
+// Spark draws values, the last n of them, as a line of columns.
+func Spark(values []float64, n int) string {
 	const columns = "▁▂▃▄▅▆▇█"
 	steps := []rune(columns)
 	values = values[max(len(values)-n, 0):]
