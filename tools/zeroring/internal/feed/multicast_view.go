@@ -57,6 +57,9 @@ func hearings(p *Phase) string {
 	if len(p.Each) == 0 || p.Each[0].Multicast == nil {
 		return b.String()
 	}
+	if p.Source == nil {
+		b.WriteString("\n")
+	}
 	b.WriteString(hearingHeading + "\n")
 	for _, s := range p.Each[:min(len(p.Each), maxHearings)] {
 		t := sight{tally: tally{messages: s.Messages}, heard: *s.Multicast, latency: s.Latency}

@@ -13,7 +13,7 @@ import (
 func summary(r *Result) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s, over %s%s, high-water mark %s\n", r.Input, r.Transport, r.audience(), term.Group(int64(r.HWM)))
-	fmt.Fprintf(&b, "%s: %s\n", r.Backend.Name, r.Backend.Reason)
+	b.WriteString(strings.TrimRight(term.Fit(r.Backend.Name+": "+r.Backend.Reason, term.Columns), " ") + "\n")
 	if r.Endpoint != "" {
 		fmt.Fprintf(&b, "%s, at most %d Mbit/s\n", r.Endpoint, r.Mbit)
 	}

@@ -81,6 +81,7 @@ func (r *run) observe() {
 	for _, c := range r.receivers {
 		if s, err := r.net.Stats(c.host); err == nil {
 			c.lost = s.Lost + s.Bursts + s.Limited + s.Dark
+			c.spilt = s.Overflow + s.Refused + s.Missed
 		}
 	}
 }

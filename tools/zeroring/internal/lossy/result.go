@@ -27,6 +27,10 @@ type Receiver struct {
 	ID   int    `json:"id"`
 	Lost uint64 `json:"frames_lost"` // on their way to it, by the switch: of all kinds
 
+	// Spilt is frames that nobody meant to lose: the switch, or the host on its way to
+	// it, could not keep up.
+	Spilt uint64 `json:"frames_spilt"`
+
 	feed.Subscriber
 
 	// Missing is how many messages it neither got nor reported as lost.
@@ -52,7 +56,7 @@ func (r *run) conclude(interrupted bool) {
 		r.result.Steps = append(r.result.Steps, s)
 	}
 	for i, c := range r.receivers {
-		got := &Receiver{ID: i + 1, Lost: c.lost, Subscriber: feed.Subscriber{Multicast: &c.report.Heard, Messages: c.report.Messages}}
+		got := &Receiver{ID: i + 1, Lost: c.lost, Spilt: c.spilt, Subscriber: feed.Subscriber{Multicast: &c.report.Heard, Messages: c.report.Messages}}
 		if c.outcome != nil && len(c.outcome.Phases) > 0 {
 			got.Subscriber = c.outcome.Phases[0].Each[0]
 		}

@@ -67,6 +67,7 @@ type receiver struct {
 	steps   []*hdrhistogram.Histogram // by the run's history
 	trend   []float64                 // p99 of each report
 	lost    uint64                    // frames, by the switch
+	spilt   uint64                    // frames that the switch or this host had no room for
 	ended   bool
 	outcome *feed.Result
 }

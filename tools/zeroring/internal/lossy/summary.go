@@ -24,6 +24,10 @@ func summary(res *Result) string {
 	b.WriteString("\n" + rowHeading + "\n")
 	for _, c := range res.Receivers {
 		b.WriteString(row("", fmt.Sprint(c.ID), c.Messages, c.Lost, c.Multicast, c.Latency) + "\n")
+		if c.Spilt > 0 || c.Multicast.KernelDrops > 0 {
+			fmt.Fprintf(&b, "   and had to do without %s frames that the switch, and %s packets that the kernel\n   had no room for\n",
+				term.Group(int64(c.Spilt)), term.Group(c.Multicast.KernelDrops))
+		}
 	}
 	b.WriteString(accounts(res))
 	b.WriteString(steps(res))
