@@ -449,7 +449,7 @@ func (i *intake) packet(now time.Time, d *reactor.Datagram, packet []byte) {
 	}
 	if h.Type.IsUpstream() && !corrupt {
 		if l := m.sources[tsi]; l != nil {
-			l.asked(now, i, d, &h, body)
+			l.asked(now, d, &h, body)
 			return
 		}
 		if !i.key.group.IsValid() {

@@ -287,12 +287,12 @@ func (l *multicast) handOver() bool {
 }
 
 // asked takes in what a receiver asks for: a NAK or an SPMR. Under mu.
-func (l *multicast) asked(now time.Time, _ *intake, _ *reactor.Datagram, h *pgm.Header, body []byte) {
+func (l *multicast) asked(now time.Time, d *reactor.Datagram, h *pgm.Header, body []byte) {
 	s := l.source
 	if h.Type == pgm.TypeNAK {
 		s.asking = now
 	}
-	_ = s.engine.Handle(now, h, body) // it counts what it does not take
+	_ = s.engine.HandleFrom(now, d.From.Addr(), h, body) // it counts what it does not take
 	s.nudged = true
 }
 
