@@ -20,9 +20,8 @@ type DatagramOpts struct {
 	SendBuf    int            // SO_SNDBUF in octets; 0 leaves it alone
 	RecvBuf    int            // SO_RCVBUFFORCE, or else SO_RCVBUF, in octets; 0 leaves it alone
 	Timestamps bool           // Datagram.Time is wanted; the kernel begins with it a moment after the first who wants it
+	Whole      bool           // datagrams are read one by one: no GRO
 	Device     string         // SO_BINDTODEVICE: an interface's or VRF's name; may need privileges
-
-	whole bool // no GRO; for tests
 }
 
 // DatagramInfo is what a datagram socket got.

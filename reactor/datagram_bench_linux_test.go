@@ -30,7 +30,7 @@ func BenchmarkDatagrams(b *testing.B) {
 			r := g.Reactors()[0]
 			open := func() (FD, netip.AddrPort) {
 				fd, info, err := r.Datagram(&DatagramOpts{
-					Local: at(home), RecvBuf: 4 << 20, SendBuf: 4 << 20, whole: bb.whole, Timestamps: bb.timestamps,
+					Local: at(home), RecvBuf: 4 << 20, SendBuf: 4 << 20, Whole: bb.whole, Timestamps: bb.timestamps,
 				})
 				if err != nil {
 					b.Fatal(err)

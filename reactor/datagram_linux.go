@@ -87,7 +87,7 @@ func (s *datagramSetup) run(address unix.Sockaddr) error {
 	}
 	if s.opts.Protocol == 0 {
 		s.info.GSO = unix.SetsockoptInt(s.fd, unix.IPPROTO_UDP, unix.UDP_SEGMENT, 0) == nil
-		s.info.GRO = !s.opts.whole && unix.SetsockoptInt(s.fd, unix.IPPROTO_UDP, unix.UDP_GRO, 1) == nil
+		s.info.GRO = !s.opts.Whole && unix.SetsockoptInt(s.fd, unix.IPPROTO_UDP, unix.UDP_GRO, 1) == nil
 	}
 	s.note("bind", func() error { return unix.Bind(s.fd, address) })
 	s.join()

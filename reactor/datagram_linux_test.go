@@ -280,7 +280,7 @@ func TestDatagramSegments(t *testing.T) {
 		if !source.info.GSO || !source.info.GRO {
 			t.Fatalf("no GSO or GRO on this kernel: %+v", source.info)
 		}
-		plain := h.party(&DatagramOpts{Local: at(home), whole: true, RecvBuf: 1 << 20})
+		plain := h.party(&DatagramOpts{Local: at(home), Whole: true, RecvBuf: 1 << 20})
 		together := h.party(&DatagramOpts{Local: at(home), RecvBuf: 1 << 20})
 		foreign, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at(home)))
 		if err != nil {

@@ -126,7 +126,7 @@ func (l *multicast) open(e endpoint) error {
 	}
 	if s.typ == TypePub || s.typ == TypeXPub {
 		o := &s.opts.Multicast
-		l.source = newSource(o.source(newTSI(e.lines[0].port), &e.lines[0], places[0].addr, l.raw), s.engine.now())
+		l.source = newSource(o.source(newTSI(e.lines[0].port), &e.lines[0], places[0].addr, l.raw), o.NoOffload || l.raw, s.engine.now())
 	} else {
 		l.audience = newAudience(s.engine.random())
 	}
@@ -185,7 +185,7 @@ func (l *multicast) toward(m *medium, addr netip.Addr) netip.AddrPort {
 func (l *multicast) datagramOpts(m *medium) reactor.DatagramOpts {
 	o := &l.host.opts
 	opts := reactor.DatagramOpts{
-		Interface: m.nic, Hops: o.Multicast.Hops, TOS: o.TOS, Loop: o.Multicast.Loop, Device: o.Device,
+		Whole: o.Multicast.NoOffload, Interface: m.nic, Hops: o.Multicast.Hops, TOS: o.TOS, Loop: o.Multicast.Loop, Device: o.Device,
 		SendBuf: orElse(o.SendBuf, defaultDatagramSendBuf), RecvBuf: orElse(o.RecvBuf, defaultDatagramRecvBuf),
 	}
 	if l.raw {

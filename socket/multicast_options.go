@@ -49,6 +49,11 @@ type MulticastOptions struct {
 	// than loopback. Each packet then costs this host more.
 	Loop bool
 
+	// NoOffload has packets go to the kernel and come from it one by one, rather than
+	// many as one that it or the network card cuts (UDP GSO) and puts together (GRO).
+	// Others see no difference. It costs much: set it where a driver gets that wrong.
+	NoOffload bool
+
 	// Receivers is how many receivers may lose a packet together, and RTT how long
 	// it takes to the farthest and back. Sources tell them to receivers, who choose
 	// by them when to ask for repairs, so that one asks and not all. Zero means that

@@ -21,6 +21,7 @@ type source struct {
 	// one size, as one datagram that the kernel cuts (GSO), and others as they are.
 	run     []byte // of packets not handed over yet
 	segment int    // octets of each but the last
+	noGSO   bool   // each leaves by itself
 	short   bool   // the last is shorter, so nothing may follow it
 
 	scratch [][]byte // for packets that are not the window's, one each until they are sent
@@ -36,8 +37,8 @@ type source struct {
 }
 
 // newSource returns a source that has sent nothing.
-func newSource(cfg pgm.SourceConfig, now time.Time) *source {
-	s := &source{tsi: cfg.TSI, engine: pgm.NewSource(cfg, now)}
+func newSource(cfg pgm.SourceConfig, noGSO bool, now time.Time) *source {
+	s := &source{tsi: cfg.TSI, noGSO: noGSO, engine: pgm.NewSource(cfg, now)}
 	s.scratch = make([][]byte, scratchPackets)
 	for i := range s.scratch {
 		s.scratch[i] = make([]byte, cfg.MaxTPDU)
@@ -241,7 +242,7 @@ func (l *multicast) crowded() bool {
 // first.
 func (s *source) extend(packet []byte) bool {
 	n := len(s.run)
-	if n == 0 || s.short || len(packet) > s.segment || n+len(packet) > min(maxRun, maxSegments*s.segment) {
+	if n == 0 || s.noGSO || s.short || len(packet) > s.segment || n+len(packet) > min(maxRun, maxSegments*s.segment) {
 		return false
 	}
 	if cap(s.run) < n+len(packet) || &s.run[:n+1][n] != &packet[0] {
