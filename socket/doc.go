@@ -1,5 +1,6 @@
 // Package socket is ZeroMQ: sockets that carry messages between any number of
-// peers, over tcp, ipc and inproc, and that speak ZMTP 3.1 to whoever speaks it.
+// peers, over tcp, ipc, inproc and multicast, and that speak ZMTP 3.1 to whoever
+// speaks it.
 //
 // # Which socket do I need
 //
@@ -75,6 +76,50 @@
 // All methods of all types may be called by many goroutines at once. A call that
 // is cancelled by its context leaves the socket as it was.
 //
+// # Multicast
+//
+// Pub and XPub send, and Sub and XSub receive, over reliable multicast: PGM (RFC
+// 3208) in UDP, which libzmq calls epgm, or in IP, for which a program needs
+// CAP_NET_RAW. Both talk to libzmq's. Bind and Connect are the same here.
+//
+//	epgm://eth0;239.192.1.1:5555              interface by name
+//	epgm://10.0.0.7;239.192.1.1:5555          or by its address
+//	epgm://239.192.1.1:5555                   or as the system chooses
+//	epgm://eth0;10.0.0.1@232.1.1.1:5555       that source alone (RFC 4607); many with commas
+//	epgm://eth0;[ff15::1234]:5555             IPv6
+//	pgm://eth0;239.192.1.1:5555               in IP: protocol 113
+//	epgm://eth0;239.1.1.1:5555|eth1;239.1.2.1:5555   two groups that carry the same
+//
+// One packet serves all receivers, so the cost to the publisher is the same however
+// many there are, and nobody tells it what he subscribes to: each receiver filters.
+// What is lost on the way receivers ask for again, one for all who miss it, and the
+// source repeats it for as long as it keeps it ([MulticastOptions.RecoveryInterval]).
+// Messages of a source are received in the order sent, and what is missing holds up
+// those behind it until it comes or is given up, unless
+// [MulticastOptions.ArrivalOrder] is set.
+//
+// Nothing is lost in silence. What is given up is told by an [EventGap], with the
+// source, the packets and the reason, counted in [HeardStats], and noted in the next
+// message, by [Message.Missed].
+//
+// A source never waits for receivers. It sends at [MulticastOptions.Rate]; what is
+// above that waits in the Pub's queue, which then drops or, with
+// [Options.XPubNoDrop], makes Send wait. A receiver that is slow is not waited for
+// either: when its queue is full it leaves packets to the kernel, when that has no
+// more room they are lost, and then repaired or given up. That the network is one
+// where the rate fits is for its owner to see to: there is no congestion control.
+//
+// Two groups that carry the same are sent every packet twice, and a receiver of both
+// takes of each what comes first: it asks for what is lost in both. Repairs are asked
+// for at the first.
+//
+// Close of a Pub ends the transport session so that receivers know, which takes a
+// fifth of a second in which they can ask for what they miss of the end; what they
+// miss after that is lost.
+//
+// Receivers on the source's own host hear it by loopback, or with
+// [MulticastOptions.Loop]. Several programs of a host may use one group and port.
+//
 // # Whose memory it is
 //
 // Frames given to SendBytes and SendParts are copied: they are the caller's
@@ -97,6 +142,9 @@
 //   - The NULL mechanism only: no PLAIN, CURVE or ZAP.
 //   - No peers of ZMTP 1.0 or 2.0.
 //   - No STREAM sockets and none of libzmq's draft types.
+//   - Multicast: all packets that come by one interface and port are read on one
+//     reactor. Congestion control (PGMCC) is not implemented. PGM knows no
+//     authentication: who can send to the group can pretend to be a source.
 //   - Where both sides of an inproc connection have a Conflate that differs, the
 //     side that connects decides, unless the other had bound before.
 package socket

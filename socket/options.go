@@ -160,7 +160,7 @@ type Options struct {
 
 // LibzmqDefaults returns Options with the values that libzmq has by default
 // where zeroring's differ: no heartbeats, linger for ever, no keepalive, no
-// limit to a message, a fixed reconnect interval.
+// limit to a message, a fixed reconnect interval, multicast at 100 kbit/s.
 func LibzmqDefaults() *Options {
 	return &Options{
 		Linger:            Off,
@@ -170,6 +170,7 @@ func LibzmqDefaults() *Options {
 		HeartbeatInterval: Off,
 		Backlog:           100,
 		KeepAlive:         Off,
+		Multicast:         MulticastOptions{Rate: 100_000},
 	}
 }
 
