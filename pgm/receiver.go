@@ -5,6 +5,7 @@ import "time"
 // A phase is how far a receiver is with its session.
 //
 //	waiting ──data or SPM──▶ joined ──SPM with OPT_RST, or OPT_FIN and all data──▶ ended
+//	                            ◀──────────── data beyond the last ──────────────
 type phase uint8
 
 const (
@@ -79,7 +80,8 @@ func NewReceiver(cfg ReceiverConfig, now time.Time) *Receiver {
 // Heard returns when a packet of the source last came.
 func (r *Receiver) Heard() time.Time { return r.epoch.Add(r.heard) }
 
-// Ended reports whether the session is over: EventFIN or EventRST was returned.
+// Ended reports whether the session is over: ReceiverFIN or ReceiverRST was
+// returned, and no data since.
 func (r *Receiver) Ended() bool { return r.phase == phaseEnded }
 
 // Handle takes in a packet of the receiver's source: its header, with the checksum
@@ -148,7 +150,12 @@ func (r *Receiver) handleData(at time.Duration, t Type, d *Data) {
 	}
 	switch r.phase {
 	case phaseEnded:
-		return
+		if !w.lead.Before(d.SQN) {
+			return
+		}
+		// The source goes on: somebody else said that it has ended, and one packet
+		// of his is not to make us deaf.
+		r.phase, r.fin, r.rst = phaseJoined, false, false
 	case phaseWaiting:
 		if r.waitsForSPM(at, d.SQN) {
 			return

@@ -658,10 +658,18 @@ func TestReceiverEnds(t *testing.T) {
 	k.want()
 	k.rdata(101)
 	k.want("data 101", "data 102", "FIN 102")
-	k.odata(103)
+	k.odata(102)
+	k.rdata(101)
 	k.want()
 	if !k.r.Ended() || !k.r.Deadline().IsZero() {
 		t.Error("not ended")
+	}
+	k.odata(104) // it was not the source that said so
+	k.want()
+	k.odata(103)
+	k.want("data 103", "data 104")
+	if k.r.Ended() {
+		t.Error("ended, though the source goes on")
 	}
 
 	k = newTalk(t, ReceiverConfig{})
@@ -674,6 +682,8 @@ func TestReceiverEnds(t *testing.T) {
 	if !k.r.Ended() || k.r.Stats().ResetCode != 7 {
 		t.Error("not ended")
 	}
+	k.odata(104)
+	k.want("data 104")
 }
 
 // TestReceiverUnreachable: "PGM receivers which receive either an NCF or an SPM
