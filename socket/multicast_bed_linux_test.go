@@ -379,24 +379,3 @@ func (w *onlooker) wantGap(want socket.Gap) {
 		w.t.Fatalf("gap %+v, want %+v", *ev.Gap, want)
 	}
 }
-
-// rest are the events until the socket is closed, which it is.
-func (w *onlooker) rest() func(yield func(socket.Event) bool) {
-	return func(yield func(socket.Event) bool) {
-		for {
-			select {
-			case ev := <-w.events:
-				if !yield(ev) {
-					return
-				}
-			case <-w.done:
-				for len(w.events) > 0 {
-					if !yield(<-w.events) {
-						return
-					}
-				}
-				return
-			}
-		}
-	}
-}
