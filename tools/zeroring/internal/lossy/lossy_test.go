@@ -193,7 +193,7 @@ func TestNetworkFails(t *testing.T) {
 func busy(receivers int) *run {
 	r, w := underWay(receivers, "50m:loss=5,burst=0.2:20,reorder=3")
 	r.pub = feed.Report{PerSecond: 1e8, Octets: 9.9e10, Sent: feed.Sending{Packets: 99_999_999, Repairs: 999_999, NAKs: 999_999}}
-	w.count.Lost = 999_998
+	w.count.Lost, w.count.Refused, w.count.Missed = 999_998, 5_000, 17
 	for _, c := range r.receivers {
 		c.text = "loss=5,burst=0.2:20"
 		c.report = feed.Report{Messages: 999_999_999, Heard: feed.Hearing{Repaired: 999_999, GivenUp: 999_999, NAKs: 99_999}}
@@ -261,7 +261,7 @@ func TestSummary(t *testing.T) {
 			t.Errorf("%d columns: %s", term.Width(line), line)
 		}
 	}
-	for _, has := range []string{"999,999,999 messages in 20.0 s", "receiver 4 got 999,999,000 messages and reported 999 as lost\n", "0 of 4 receivers", "\ninterrupted\n"} {
+	for _, has := range []string{"999,999,999 messages in 20.0 s", "receiver 4 got 999,999,000 messages and reported 999 as lost\n", "0 of 4 receivers", "\ninterrupted\n", "no room for 5,017 frames at the switch"} {
 		if !strings.Contains(got, has) {
 			t.Errorf("lacks %q:\n%s", has, got)
 		}

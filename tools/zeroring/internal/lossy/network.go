@@ -78,10 +78,11 @@ func (r *run) cut(c *receiver, long time.Duration) {
 
 // observe asks the switch what it has done.
 func (r *run) observe() {
+	source, _ := r.net.Stats(sourceHost) // without an answer nothing is counted
 	for _, c := range r.receivers {
 		if s, err := r.net.Stats(c.host); err == nil {
 			c.lost = s.Lost + s.Bursts + s.Limited + s.Dark
-			c.spilt = s.Overflow + s.Refused + s.Missed
+			c.spilt = s.Overflow + s.Refused + source.Missed
 		}
 	}
 }

@@ -78,6 +78,9 @@ type past struct {
 	text string
 }
 
+// sourceHost is the publisher's. The receivers have those behind it.
+const sourceHost = 1
+
 // Patience with what should take no time at all.
 const (
 	startPatience = 20 * time.Second
@@ -131,7 +134,7 @@ func newReceiver(c *child, host int) *receiver {
 // start starts the receivers. The publisher follows when all are there.
 func (r *run) start(ctx context.Context) error {
 	for i := range r.cfg.Receivers {
-		host := i + 2
+		host := sourceHost + 1 + i
 		c, err := spawn(ctx, r.lab.Host(host), fmt.Sprintf("receiver %d", i+1), r.cfg.Program, r.cfg.receiverArgs(), r.news)
 		if err != nil {
 			return err
@@ -227,7 +230,7 @@ func (r *run) take(ctx context.Context, n news) {
 		}
 	}
 	if r.publisher == nil && r.ready() {
-		p, err := spawn(context.WithoutCancel(ctx), r.lab.Host(1), "publisher", r.cfg.Program, r.cfg.publisherArgs(), r.news)
+		p, err := spawn(context.WithoutCancel(ctx), r.lab.Host(sourceHost), "publisher", r.cfg.Program, r.cfg.publisherArgs(), r.news)
 		if err != nil {
 			r.abort(err)
 			return

@@ -25,7 +25,7 @@ func summary(res *Result) string {
 	for _, c := range res.Receivers {
 		b.WriteString(row("", fmt.Sprint(c.ID), c.Messages, c.Lost, c.Multicast, c.Latency) + "\n")
 		if c.Spilt > 0 || c.Multicast.KernelDrops > 0 {
-			fmt.Fprintf(&b, "   and had to do without %s frames that the switch, and %s packets that the kernel\n   had no room for\n",
+			fmt.Fprintf(&b, "   no room for %s frames at the switch and for %s packets in the kernel\n",
 				term.Group(int64(c.Spilt)), term.Group(c.Multicast.KernelDrops))
 		}
 	}
