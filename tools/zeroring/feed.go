@@ -101,6 +101,9 @@ func suit(cfg *feed.Config, given func(flag string) bool) {
 	if multicast && !given("subscribers") {
 		cfg.Subscribers = 4 // each is a receiver, with a reactor of its own
 	}
+	if multicast && !given("relaxed") {
+		cfg.Relaxed = true // a reactor for each leaves no processor to spin on
+	}
 	if cfg.Multicast.Only == feed.Subscribe && !given("duration") {
 		cfg.Duration = feed.MaxDuration // until the publisher says that it is over
 	}
