@@ -12,8 +12,9 @@ import "time"
 // https://www.rfc-editor.org/rfc/rfc3208#section-5.1.2
 type rate struct {
 	octetsPerSec int64 // zero: unlimited
-	depth        int64 // most that credit may be
-	credit       int64 // −debt·depth ≤ credit ≤ depth
+	depth        int64 // most that credit may be, if nothing waits for it
+	credit       int64 // −debt·depth ≤ credit ≤ late·depth
+	waiting      bool  // something waits: see waits
 	last         time.Duration
 }
 
@@ -24,12 +25,17 @@ const (
 	// packet. OpenPGM's is the same.
 	burst = time.Millisecond
 
+	// late is how many depths credit may grow to while something waits for it. It was
+	// then earned because who sends came late, and without it a source that is
+	// starved of its processor would never get back to its rate. OpenPGM's is lost.
+	late = 10
+
 	// debt is how many depths those packets that never wait may take ahead of
 	// the rate. Beyond it they come free, so that a storm of NAKs, each of which
 	// is answered, does not stop the data.
 	debt = 8
 
-	// maxOctetsPerSec keeps depth, debt and one packet below 2⁶³.
+	// maxOctetsPerSec keeps late·depth, debt and one packet below 2⁶³.
 	maxOctetsPerSec = 100 << 30
 )
 
@@ -47,11 +53,26 @@ func (r *rate) refill(at time.Duration) {
 		return
 	}
 	r.last = at
-	if missing := r.depth - r.credit; r.octetsPerSec == 0 || elapsed > missing/r.octetsPerSec {
-		r.credit = r.depth
+	most := r.depth
+	if r.waiting {
+		most *= late
+	}
+	if missing := most - r.credit; r.octetsPerSec == 0 || elapsed > missing/r.octetsPerSec {
+		r.credit = max(r.credit, most)
 		return
 	}
 	r.credit += elapsed * r.octetsPerSec
+}
+
+// waits takes note whether from now on something waits for credit.
+func (r *rate) waits(at time.Duration, yes bool) {
+	if yes == r.waiting {
+		return
+	}
+	r.refill(at)
+	if r.waiting = yes; !yes {
+		r.credit = min(r.credit, r.depth) // a burst is no longer what was missed
+	}
 }
 
 // allows reports whether n octets may go at the time at.

@@ -54,6 +54,34 @@ func TestRateDoesNotDrift(t *testing.T) {
 	}
 }
 
+// TestRateLate: who comes late, while something waits, gets what the rate says all
+// the same, up to ten bursts at once; what was not waited for is at most one.
+func TestRateLate(t *testing.T) {
+	const octetsPerSec, size = 12_500_000, 1000
+	for _, every := range []time.Duration{time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond} {
+		r := newRate(octetsPerSec, size, 0)
+		sent := 0
+		r.waits(0, true)
+		for at := time.Duration(0); at <= time.Second; at += every {
+			for r.allows(at, size) {
+				r.charge(at, size)
+				sent += size
+			}
+		}
+		if off := math.Abs(float64(sent)/octetsPerSec - 1); off > 0.02 {
+			t.Errorf("every %v: %d in a second, %.1f %% off", every, sent, 100*off)
+		}
+		r.waits(time.Second, false)
+		if r.refill(time.Minute); r.credit != r.depth {
+			t.Errorf("idle: credit %d, want %d", r.credit, r.depth)
+		}
+		r.waits(time.Minute, true)
+		if r.credit != r.depth {
+			t.Errorf("after idling: credit %d, want %d", r.credit, r.depth)
+		}
+	}
+}
+
 func TestRateLimits(t *testing.T) {
 	r := newRate(0, 100, 0)
 	for range 100 {

@@ -133,7 +133,9 @@ func (s *Source) commit(now time.Time, n int, part fragment) {
 	if !part.null() {
 		part.put(s.txw.ring[s.txw.head+fragmentAt:])
 	}
-	s.txw.commit(now.Sub(s.epoch), header, header+n, SumOf(s.txw.ring[start:start+n]))
+	at := now.Sub(s.epoch)
+	s.total.waits(at, true)
+	s.txw.commit(at, header, header+n, SumOf(s.txw.ring[start:start+n]))
 }
 
 // Send is Reserve, a copy and Commit. It reports whether there was room. A payload
@@ -245,6 +247,7 @@ func (s *Source) nextData(at time.Duration, b []byte) []byte {
 	packet := w.octets(sqn)
 	s.total.charge(at, len(packet))
 	w.next++
+	s.total.waits(at, w.unsent() > 0)
 	s.fec.dataSent(at, sqn)
 	s.finishIfDone()
 	p := w.at(sqn)
