@@ -92,6 +92,7 @@ func (s *Source) sendAPDU(now time.Time, apdu []byte) bool {
 //
 // https://www.rfc-editor.org/rfc/rfc3208#section-9.2.3
 type assembly struct {
+	seen   bool // fragments have come in this session
 	active bool
 	first  SQN
 	last   SQN
@@ -102,10 +103,31 @@ type assembly struct {
 // receiverPart is the kind of event of a fragment that is not the last.
 const receiverPart ReceiverEventKind = 0xff
 
+// nextAPDU is Next of a session in which there are fragments.
+func (r *Receiver) nextAPDU() ReceiverEvent {
+	if e := r.pending; e.Kind != 0 {
+		r.pending = ReceiverEvent{}
+		return e
+	}
+	for {
+		e := r.next()
+		switch {
+		case e.Kind == receiverPart:
+			continue
+		case e.Kind != 0 && r.apdu.active && e.Reason != GapAPDU && !(r.cfg.ArrivalOrder && e.Kind == ReceiverData):
+			// What follows the parts that have come is no part.
+			r.pending = e
+			return r.abandon()
+		}
+		return e
+	}
+}
+
 // assemble takes in a fragment, and returns the event of the APDU if it is
 // complete, or of what will never be. Fragments come in order.
 func (r *Receiver) assemble(sqn SQN, payload []byte, part fragment) ReceiverEvent {
 	a := &r.apdu
+	a.seen = true
 	var lost ReceiverEvent
 	next := a.active && sqn == a.last+1 && part == fragment{a.first, uint32(len(a.octets)), a.length}
 	if a.active && !next {
@@ -148,7 +170,7 @@ func (r *Receiver) unusable(sqn SQN, lost ReceiverEvent) ReceiverEvent {
 	case lost.Kind != 0:
 		lost.Last = sqn
 		r.stats.Lost++
-	case r.begun:
+	case r.stats.Delivered+r.stats.Gaps > 0:
 		lost = r.incomplete(sqn, sqn)
 	default:
 		return ReceiverEvent{Kind: receiverPart} // it began before we joined

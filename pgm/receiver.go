@@ -35,7 +35,6 @@ type Receiver struct {
 	now     arrival
 	apdu    assembly
 	pending ReceiverEvent // to be returned next
-	begun   bool          // there was data or a gap
 
 	early    bool      // ReceiverConfig.Join: data has come, and an SPM is waited for
 	earliest SQN       // early: the first

@@ -197,8 +197,12 @@ func (s *Source) Finished() bool {
 // https://www.rfc-editor.org/rfc/rfc3208#section-5.1.3
 func (s *Source) Next(now time.Time, buf []byte) ([]byte, Destination) {
 	at := now.Sub(s.epoch)
-	s.closeIdle(at)
-	s.repeatDue(at)
+	if s.fec.partial {
+		s.closeIdle(at)
+	}
+	if s.repeats.count > 0 {
+		s.repeatDue(at)
+	}
 	var packet []byte
 	switch {
 	case s.ncfs.count > 0:
@@ -266,8 +270,10 @@ func (s *Source) repairSize() int {
 	if s.txw.waiting() > 0 {
 		return int(s.txw.at(s.txw.oldest()).size)
 	}
-	if _, q := s.asked(); q != nil {
-		return s.cfg.MaxTPDU
+	if s.fec.on() {
+		if _, q := s.asked(); q != nil {
+			return s.cfg.MaxTPDU
+		}
 	}
 	return 0
 }

@@ -169,7 +169,7 @@ func (f *sourceFEC) needed(g *txGroup, count int) int {
 // https://www.rfc-editor.org/rfc/rfc3208#section-11.4
 func (s *Source) closeIdle(at time.Duration) {
 	f := &s.fec
-	if !f.partial || s.txw.unsent() > 0 || at < f.closing && !s.closing {
+	if s.txw.unsent() > 0 || at < f.closing && !s.closing {
 		return
 	}
 	f.close()
