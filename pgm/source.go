@@ -208,6 +208,7 @@ func (s *Source) Next(now time.Time, buf []byte) ([]byte, Destination) {
 	case s.ncfs.count > 0:
 		packet = s.appendNCF(buf[:0])
 		s.stats.NCFs++
+		s.repair.charge(at, len(packet))
 	case s.spm.due(at):
 		packet = s.appendSPM(at, buf[:0])
 		s.stats.SPMs++
@@ -219,7 +220,8 @@ func (s *Source) Next(now time.Time, buf []byte) ([]byte, Destination) {
 		return packet, ToGroup
 	}
 	// Neither ever waits for the rate: that would delay the repair that they
-	// announce. What they take is missing for data.
+	// announce. What they take is missing for data, and NCFs are part of what repairs
+	// may take.
 	s.total.charge(at, len(packet))
 	return packet, ToGroup
 }
@@ -267,7 +269,7 @@ func (s *Source) hasData() bool { return s.txw.unsent() > 0 || s.fec.due > 0 }
 // repairSize returns how many octets the next repair has at most, and zero if
 // there is none.
 func (s *Source) repairSize() int {
-	if s.txw.waiting() > 0 {
+	if s.packetIsNext() {
 		return int(s.txw.at(s.txw.oldest()).size)
 	}
 	if s.fec.on() {
@@ -278,11 +280,23 @@ func (s *Source) repairSize() int {
 	return 0
 }
 
-// nextRepair appends the next repair, of which there is one. Those that were
-// asked for by number go first: they are what receivers fall back to, or of an
-// open group.
+// packetIsNext reports whether the next repair is a packet that was asked for by
+// its number, and no parity. Such packets go first: they are what receivers fall
+// back to, or of an open group. But what is beyond a budget goes last.
+func (s *Source) packetIsNext() bool {
+	switch w := s.txw; {
+	case w.waiting() == 0:
+		return false
+	case w.repairs.count > 0 || !s.fec.on():
+		return true
+	}
+	_, q := s.asked()
+	return q != &s.fec.queues[0]
+}
+
+// nextRepair appends the next repair, of which there is one.
 func (s *Source) nextRepair(at time.Duration, b []byte) []byte {
-	if s.txw.waiting() > 0 {
+	if s.packetIsNext() {
 		return s.appendRDATA(at, b, s.txw.oldest())
 	}
 	return s.nextAsked(at, b)

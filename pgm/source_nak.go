@@ -92,6 +92,10 @@ func (s *Source) handleNAK(at time.Duration, h *Header, k *NAK) {
 	}
 }
 
+// lateNCFs is how many RTTs NCFs for one repair are apart that is beyond the budget
+// of who asks: it comes when it comes, and asking again is not to cost the others.
+const lateNCFs = 50
+
 // nakked deals with one entry of a NAK: it goes into c if it is to be confirmed.
 //
 // "A possible countermeasure is to send the first NCF immediately in response to
@@ -136,7 +140,7 @@ func (s *Source) nakked(at time.Duration, c *ncf, sqn SQN) {
 		s.tuner.began()
 	} else {
 		s.duplicate(p)
-		if damped(p.ncf) {
+		if damped(p.ncf) || s.txw.late.has(sqn) && at-p.ncf < lateNCFs*s.cfg.RTT {
 			return
 		}
 	}
