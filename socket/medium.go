@@ -285,11 +285,20 @@ func (e *Engine) leaveMedium(m *medium, in []*intake) {
 	}
 }
 
-// join has l hear what i receives. Reactor thread.
+// join has l hear what i receives from now on, once even if i is that of two of its
+// legs. Any goroutine.
 func (i *intake) join(l *multicast) {
 	i.m.work.Lock()
 	defer i.m.work.Unlock()
-	i.links = append(i.links, l)
+	if !slices.Contains(i.links, l) {
+		i.links = append(i.links, l)
+	}
+}
+
+// begin has i read, if it does not yet. Reactor thread.
+func (i *intake) begin() {
+	i.m.work.Lock()
+	defer i.m.work.Unlock()
 	if !i.begun {
 		i.begun = true
 		i.m.key.r.Submit(&i.op)

@@ -110,8 +110,19 @@ func (s *Socket) openMulticast(e endpoint) error {
 		s.delist()
 		return ErrClosed
 	}
+	l.join()
 	l.r.Post(&l.tasks.start)
 	return nil
+}
+
+// join has l hear what is sent from now on, even if others have read before it
+// starts.
+func (l *multicast) join() {
+	for g := range l.legs {
+		for _, i := range l.legs[g].intakes {
+			i.join(l)
+		}
+	}
 }
 
 // open opens the descriptors.
@@ -128,7 +139,7 @@ func (l *multicast) open(e endpoint) error {
 		o := &s.opts.Multicast
 		l.source = newSource(o.source(newTSI(e.lines[0].port), &e.lines[0], places[0].addr, l.raw), o.NoOffload || l.raw, s.engine.now())
 	} else {
-		l.audience = newAudience(s.engine.random())
+		l.audience = newAudience(&s.opts, s.engine.random())
 	}
 	l.legs = make([]leg, 0, len(e.lines))
 	for i, on := range e.lines {
@@ -258,7 +269,7 @@ func (l *multicast) start(now time.Time) {
 		leg := &l.legs[g]
 		leg.op = reactor.Op{Kind: reactor.OpWritable, FD: leg.fd, Owner: l}
 		for _, i := range leg.intakes {
-			i.join(l)
+			i.begin()
 		}
 	}
 	if l.sends() {

@@ -54,10 +54,11 @@ type announcement struct {
 // when there are too many.
 const proven = 16
 
-func newAudience(seed uint32) *audience {
+func newAudience(o *Options, seed uint32) *audience {
 	return &audience{
 		sources: make(map[SourceID]*hearing), reply: make([]byte, replySize),
-		dice: rand.New(rand.NewPCG(uint64(seed), 0)),
+		limit: int(min(o.MaxMsgSize, int64(o.Multicast.ReceiveOctets))),
+		dice:  rand.New(rand.NewPCG(uint64(seed), 0)),
 	}
 }
 
@@ -67,7 +68,6 @@ const replySize = 512
 // begin starts looking for sources that have fallen silent. Reactor thread.
 func (a *audience) begin(l *multicast, now time.Time) {
 	o := &l.host.opts
-	a.limit = int(min(o.MaxMsgSize, int64(o.Multicast.ReceiveOctets)))
 	a.expiry.Fire = func(now time.Time) { a.expire(l, now) }
 	l.r.StartTimer(&a.expiry, now.Add(o.Multicast.SourceTimeout/4))
 }

@@ -129,6 +129,31 @@ func TestMulticastSource(t *testing.T) {
 	})
 }
 
+// TestMulticastSourceOfTwoLines: a PUB of two lines that share an interface and a port
+// answers on both.
+func TestMulticastSourceOfTwoLines(t *testing.T) {
+	onMulticast(t, func(t *testing.T, b *bed) {
+		r := newReceiver(newLink(t))
+		other := r.second().member()
+		pub := b.pub(t, r.lines(), eager)
+		send(t, pub, "message")
+		p := r.hear(pgm.TypeODATA)
+		for range 3 {
+			r.nak(r.conn, 0)
+			r.repaired(r.conn, map[pgm.SQN][]byte{0: p.data.Payload})
+			if again := hear(t, other, pgm.TypeRDATA); !bytes.Equal(again.data.Payload, p.data.Payload) {
+				t.Errorf("the other line repeats %q, want %q", again.data.Payload, p.data.Payload)
+			}
+		}
+		to(t, r.conn, r.home(), []byte("junk"))
+		r.nak(r.conn, 0)
+		r.repaired(r.conn, map[pgm.SQN][]byte{0: p.data.Payload})
+		if m := multicastStats(t, pub); m.Malformed != 1 {
+			t.Errorf("%d malformed packets, want 1", m.Malformed)
+		}
+	})
+}
+
 // hearAll is how many packets of a type have come.
 func hearAll(r *receiver, kind pgm.Type) (n int) {
 	for {

@@ -67,6 +67,9 @@ func (l *multicast) stats() *MulticastStats {
 		}
 	}
 	for g := range l.legs {
+		if g > 0 && l.legs[g].medium == l.legs[0].medium {
+			continue // two groups of one interface and port
+		}
 		c := &l.legs[g].medium.counters
 		st.Malformed += c.malformed.Load()
 		st.Checksum += c.checksum.Load()
