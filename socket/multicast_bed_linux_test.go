@@ -306,7 +306,10 @@ func (b *bed) pub(t testing.TB, endpoint string, changes ...change) *socket.Sock
 	return s
 }
 
-func fast(o *socket.Options) { o.XPubNoDrop, o.Multicast.Rate = true, -1 }
+// fast also takes little memory, so that many can be opened one after the other.
+func fast(o *socket.Options) {
+	o.XPubNoDrop, o.Multicast.Rate, o.Multicast.WindowOctets = true, -1, 4<<20
+}
 
 // multicastStats is what s has counted, of its only endpoint.
 func multicastStats(t testing.TB, s *socket.Socket) *socket.MulticastStats {
