@@ -13,8 +13,10 @@
  *   repeat=US        of a receiver: PGM_NAK_RPT_IVL, default 200000 as libzmq has it
  *   await=US         of a receiver: PGM_NAK_RDATA_IVL, default 200000 as libzmq has it
  *   alert=1          PGM_IP_ROUTER_ALERT
+ *   zmq=1            what is sent is what libzmq would send: 16 bits that say where
+ *                    the first message begins, and ZMTP 1.0
  *
- * A sender refuses messages that need fragments: Debian's OpenPGM 5.3.128 does
+ * Without zmq=1 a sender refuses messages that need fragments: Debian's OpenPGM 5.3.128 does
  * not survive sending them. A receiver writes "resets N" before its end: how
  * often OpenPGM reported data that it could not have repaired.
  */
@@ -30,9 +32,10 @@
 #include <unistd.h>
 #include <pgm/pgm.h>
 
-enum { BATCH = 16, MAX_APDU = 1 << 16, MAX_POLLS = 8 };
+enum { BATCH = 16, MAX_APDU = 1 << 16, MAX_POLLS = 8, OFFSET_OCTETS = 2, NO_MESSAGE = 0xffff };
 
 static pgm_sock_t *sock;
+static bool zmq;
 
 static void set(int option, const char *name, int64_t value)
 {
@@ -133,18 +136,77 @@ static void repair(void)
         fail("pgm_recvmsgv: an error");
 }
 
+/* Sends one packet, however long it takes. */
+static void send_packet(const unsigned char *packet, size_t size)
+{
+    for (;;) {
+        size_t sent;
+        int status = pgm_send(sock, packet, size, &sent);
+        if (status == PGM_IO_STATUS_NORMAL)
+            return;
+        if (status == PGM_IO_STATUS_ERROR)
+            fail("pgm_send: an error");
+        repair(); /* the rate is used up, or the kernel's buffer full */
+    }
+}
+
+/* Writes the header of a frame of ZMTP 1.0, the longer form of which always
+ * does, and returns its size. The length counts the flags. */
+static size_t write_frame_header(unsigned char *at, size_t size, bool more)
+{
+    uint64_t length = size + 1;
+    at[0] = 0xff;
+    for (int i = 0; i < 8; i++)
+        at[1 + i] = (unsigned char)(length >> (56 - 8 * i));
+    at[9] = more;
+    return 10;
+}
+
+/* Sends a message in as many packets as it takes, of its own. */
+static void send_framed(const unsigned char *message, size_t size, size_t most)
+{
+    unsigned char packet[MAX_APDU];
+    for (size_t done = 0; done < size;) {
+        int offset = done == 0 ? 0 : NO_MESSAGE;
+        size_t n = size - done < most - OFFSET_OCTETS ? size - done : most - OFFSET_OCTETS;
+        packet[0] = (unsigned char)(offset >> 8);
+        packet[1] = (unsigned char)offset;
+        memcpy(packet + OFFSET_OCTETS, message + done, n);
+        send_packet(packet, n + OFFSET_OCTETS);
+        done += n;
+    }
+}
+
+/* Sends message n of the plan. */
+static void send_message(const struct plan *plan, int64_t n, int64_t stamp, unsigned char *octets, size_t most)
+{
+    size_t size = size_of(plan, n), filled = 0;
+    if (!zmq) {
+        write_part(octets, size, plan, n, 0, stamp);
+        send_packet(octets, size);
+        return;
+    }
+    for (int k = 0; k < plan->parts; k++) {
+        filled += write_frame_header(octets + filled, size, k + 1 < plan->parts);
+        write_part(octets + filled, size, plan, n, k, stamp);
+        filled += size;
+    }
+    send_framed(octets, filled, most);
+}
+
 static void send_all(void)
 {
-    struct plan plan = read_plan(1);
+    zmq = number("zmq", 0, 0, 1) == 1;
+    struct plan plan = read_plan(zmq ? MAX_PARTS : 1);
     join(true);
     int most;
     socklen_t length = sizeof most;
     if (!pgm_getsockopt(sock, IPPROTO_PGM, PGM_MSS, &most, &length))
         fail("PGM_MSS is refused");
-    if (largest(&plan) > (size_t)most)
+    if (!zmq && largest(&plan) > (size_t)most)
         fail("size=%zu needs fragments: the most is %d", largest(&plan), most);
-    unsigned char *part = malloc(largest(&plan));
-    if (part == NULL)
+    unsigned char *octets = malloc((size_t)plan.parts * (largest(&plan) + 10));
+    if (octets == NULL)
         fail("no memory");
     say("ready");
     wait_for_line();
@@ -156,15 +218,7 @@ static void send_all(void)
             wait_for_packet(1);
             continue;
         }
-        size_t size = size_of(&plan, n), sent;
-        write_part(part, size, &plan, n, 0, stamp);
-        int status = pgm_send(sock, part, size, &sent);
-        if (status == PGM_IO_STATUS_NORMAL)
-            n++;
-        else if (status == PGM_IO_STATUS_ERROR)
-            fail("pgm_send: an error");
-        else
-            repair(); /* the rate is used up, or the kernel's buffer full */
+        send_message(&plan, n++, stamp, octets, (size_t)most);
     }
     say("done %lld", (long long)plan.count);
     while (!input_ended()) {
@@ -172,6 +226,71 @@ static void send_all(void)
         wait_for_packet(1);
     }
     pgm_close(sock, true);
+}
+
+/* Takes octets of ZMTP 1.0 that follow each other, and counts the parts that are
+ * complete. */
+static struct {
+    bool joined; /* after a loss, what comes before the next message is of no use */
+    unsigned char *octets;
+    size_t size, room;
+} stream;
+
+static void lose_stream(void)
+{
+    stream.joined = false;
+    stream.size = 0;
+}
+
+/* Takes a part off the front of the stream and returns how long it was with its
+ * header, or 0 if it is not complete. */
+static size_t take_part(const unsigned char *at, size_t size)
+{
+    size_t header = 2;
+    uint64_t length = size > 0 ? at[0] : 0;
+    if (size > 0 && at[0] == 0xff) {
+        header = 10;
+        length = 0;
+        for (size_t i = 1; i < 9 && i < size; i++)
+            length = length << 8 | at[i];
+    }
+    if (size < header || size - header < length - 1)
+        return 0;
+    if (length == 0)
+        fail("a frame without flags");
+    tally_part(at + header, length - 1, (at[header - 1] & 1) != 0);
+    return header + length - 1;
+}
+
+static void take_stream(const unsigned char *packet, size_t size)
+{
+    if (size < OFFSET_OCTETS)
+        fail("a packet of %zu octets", size);
+    size_t offset = (size_t)packet[0] << 8 | packet[1];
+    packet += OFFSET_OCTETS;
+    size -= OFFSET_OCTETS;
+    if (offset != NO_MESSAGE && offset > size)
+        fail("a message at %zu of %zu", offset, size);
+    if (!stream.joined) {
+        if (offset == NO_MESSAGE)
+            return;
+        stream.joined = true;
+        packet += offset;
+        size -= offset;
+    }
+    if (stream.size + size > stream.room) {
+        stream.room = 2 * (stream.size + size);
+        stream.octets = realloc(stream.octets, stream.room);
+        if (stream.octets == NULL)
+            fail("no memory");
+    }
+    memcpy(stream.octets + stream.size, packet, size);
+    stream.size += size;
+    size_t done = 0, used;
+    while ((used = take_part(stream.octets + done, stream.size - done)) > 0)
+        done += used;
+    stream.size -= done;
+    memmove(stream.octets, stream.octets + done, stream.size);
 }
 
 /* Counts the messages of a batch. Each is in as many buffers as it has
@@ -188,7 +307,10 @@ static void tally_batch(const struct pgm_msgv_t *messages, size_t octets)
             memcpy(whole + size, fragment->data, fragment->len);
             size += fragment->len;
         }
-        tally_part(whole, size, false);
+        if (zmq)
+            take_stream(whole, size);
+        else
+            tally_part(whole, size, false);
         done += size;
     }
 }
@@ -196,6 +318,7 @@ static void tally_batch(const struct pgm_msgv_t *messages, size_t octets)
 static void receive_all(void)
 {
     start_tally();
+    zmq = number("zmq", 0, 0, 1) == 1;
     join(false);
     say("ready");
     uint64_t resets = 0;
@@ -210,6 +333,7 @@ static void receive_all(void)
             break;
         case PGM_IO_STATUS_RESET:
             resets++;
+            lose_stream();
             if (messages[0].msgv_len > 0)
                 pgm_free_skb(messages[0].msgv_skb[0]);
             break;
