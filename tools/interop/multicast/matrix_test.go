@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/zeroring/zeroring/bench/lab"
-	"github.com/zeroring/zeroring/socket"
 )
 
 // A maker is whose sender or receiver something is.
@@ -114,9 +113,6 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
-// address is the endpoint of a cell at a host.
-func (c cell) address(h *lab.Host) string { return zmqEndpoint(c.transport, h) }
-
 // run runs the cell.
 func (c cell) run(t *testing.T, backend string, seed uint64) {
 	r := rows[c.row]
@@ -125,16 +121,17 @@ func (c cell) run(t *testing.T, backend string, seed uint64) {
 		t.Fatal(err)
 	}
 	l := lab.Start(t, lab.Config{Hosts: len(r.sources) + len(r.subs), Seed: seed})
+	n := net{transport: c.transport, backend: backend}
 	t.Logf("backend %s", backend)
 	p := matrixSizes[c.size].plan
 	var receivers []receiver
 	for i, whose := range r.subs {
-		receivers = append(receivers, c.startReceiver(t, l.Host(len(r.sources)+i+1), whose, backend, p.count, len(r.sources)))
+		receivers = append(receivers, n.receive(t, l.Host(len(r.sources)+i+1), whose, listening{count: p.count, sources: len(r.sources)}))
 	}
 	var senders []sender
 	for i, whose := range r.sources {
 		p.source = i + 1
-		senders = append(senders, c.startSender(t, l.Host(i+1), whose, backend, p))
+		senders = append(senders, n.send(t, l.Host(i+1), whose, p))
 	}
 	if err := l.SetAll(f); err != nil {
 		t.Fatal(err)
@@ -154,59 +151,32 @@ func (c cell) run(t *testing.T, backend string, seed uint64) {
 	}
 }
 
-// udp is the port of the encapsulation in UDP, or 0.
-func (c cell) udp() int {
-	if c.transport == "pgm" {
-		return 0
-	}
-	return 5555
-}
-
-func (c cell) startReceiver(t *testing.T, h *lab.Host, whose maker, backend string, count, sources int) receiver {
-	t.Helper()
-	switch args := []string{fmt.Sprint("count=", count), fmt.Sprint("sources=", sources), "idle=3000"}; whose {
-	case libzmq:
-		return startPeer(t, h, "zsub", append(args, "endpoint="+c.address(h))...)
-	case openPGM:
-		return startPeer(t, h, "opgm", opgmArgs(h, "receive", c.udp(), append(args, "port=5555", "zmq=1", "backoff=5000", "repeat=20000", "await=20000")...)...)
-	}
-	return startSub(t, h, newEngine(t, backend), c.address(h), listening{count: count, sources: sources})
-}
-
-func (c cell) startSender(t *testing.T, h *lab.Host, whose maker, backend string, p plan) sender {
-	t.Helper()
-	switch whose {
-	case libzmq:
-		return startPeer(t, h, "zpub", append(p.args(), "endpoint="+c.address(h))...)
-	case openPGM:
-		return startPeer(t, h, "opgm", opgmArgs(h, "send", c.udp(), append(p.args(), "port=5555", "zmq=1")...)...)
-	}
-	return startPub(t, h, newEngine(t, backend), c.address(h), p, socket.MulticastOptions{})
-}
-
 // judge checks what the receiver in place i of the row has received. Ours must have
 // all, as each source here could repair everything. libzmq's and OpenPGM's must have
 // all where nothing is lost. Otherwise what they give up for good is their right:
 // they do so for reasons that the source cannot help. What they deliver must be
-// sound nevertheless.
+// sound nevertheless, but for parts of libzmq's: it has one pipe for all sources of
+// an endpoint and puts the parts of their messages into it as they come
+// (pgm_receiver.cpp, in_event), so that those of two messages mix.
 func (c cell) judge(t *testing.T, i int, rx receiver, p plan) {
 	t.Helper()
 	r := rows[c.row]
 	got := rx.report()
 	lossless := matrixFaults[c.fault].faults == ""
+	mixes := r.subs[i] == libzmq && p.parts > 1 && len(r.sources) > 1
 	for source := 1; source <= len(r.sources); source++ {
 		y := got.sources[source]
-		t.Logf("%s of %s: %d of %d, %s missing, p50 %.0f µs, p99 %.0f µs, max %.0f µs, %s", r.subs[i], r.sources[source-1],
-			y.received, p.count, y.ranges, y.p50, y.p99, y.slowest, got.end)
+		t.Logf("%s of %s: %d of %d, %d torn, p50 %.0f µs, p99 %.0f µs, max %.0f µs, %s", r.subs[i], r.sources[source-1],
+			y.received, p.count, y.torn, y.p50, y.p99, y.slowest, got.end)
 		switch {
-		case r.subs[i] == ours || lossless:
+		case (r.subs[i] == ours || lossless) && !mixes:
 			if y.counts() != whole(p.count) {
 				t.Errorf("%s of %s: %+v, want %+v", r.subs[i], r.sources[source-1], y, whole(p.count))
 				if s, ok := rx.(*ourSub); ok {
 					t.Error(s.heard())
 				}
 			}
-		case y.corrupt != 0 || y.duplicate != 0 || y.late != 0:
+		case y.corrupt != 0 || y.duplicate != 0 || y.late != 0 || y.torn != 0 && !mixes:
 			t.Errorf("%s of %s: %+v", r.subs[i], r.sources[source-1], y)
 		case y.received == 0:
 			t.Errorf("%s has nothing of %s", r.subs[i], r.sources[source-1])

@@ -45,14 +45,6 @@ func (p plan) args() []string {
 		fmt.Sprint("parts=", p.parts), fmt.Sprint("rate=", p.rate)}
 }
 
-// octets is how large all messages are together.
-func (p plan) octets() (n int) {
-	for i := range p.count {
-		n += p.parts * p.sizes[i%len(p.sizes)]
-	}
-	return n
-}
-
 // now is the clock of stamps, which all processes of a machine share.
 func now() int64 {
 	var ts unix.Timespec
@@ -197,8 +189,10 @@ type ourSub struct {
 	cancel  context.CancelFunc
 	idle    time.Duration // 0 waits on
 	tallies map[int]*ourTally
-	end     chan string // why it ended
-	missed  int         // packets, by Message.Missed. The receiving goroutine's until end
+	end     chan string   // why it ended
+	missed  int           // packets, by Message.Missed. The receiving goroutine's until end
+	marks   chan struct{} // closed when mark messages have come
+	mark    int
 }
 
 // An ourTally is a tally in the making.
@@ -213,6 +207,7 @@ type listening struct {
 	count, sources int
 	idle           time.Duration
 	hwm            int
+	mark           int // see ourSub.reached
 	options        socket.MulticastOptions
 }
 
@@ -229,7 +224,7 @@ func startSub(t *testing.T, h *lab.Host, engine *socket.Engine, endpoint string,
 	}
 	inside(t, h, func() error { return sock.Connect(endpoint) })
 	ctx, cancel := context.WithCancel(t.Context())
-	s := &ourSub{t: t, sock: sock, want: l.count, cancel: cancel, idle: l.idle, tallies: make(map[int]*ourTally), end: make(chan string, 1)}
+	s := &ourSub{t: t, sock: sock, want: l.count, cancel: cancel, idle: l.idle, tallies: make(map[int]*ourTally), end: make(chan string, 1), mark: l.mark, marks: make(chan struct{})}
 	go s.receive(ctx, max(l.sources, 1))
 	return s
 }
@@ -265,6 +260,16 @@ func (s *ourSub) receive(ctx context.Context, sources int) {
 	s.end <- <-reason
 }
 
+// reached waits until listening.mark messages have come.
+func (s *ourSub) reached() {
+	s.t.Helper()
+	select {
+	case <-s.marks:
+	case <-time.After(patience):
+		s.t.Fatalf("our SUB has not got so many messages: %s", s.heard())
+	}
+}
+
 // complete is how many sources have been received whole.
 func (s *ourSub) complete() (n int) {
 	for _, y := range s.tallies {
@@ -293,6 +298,9 @@ func (s *ourSub) take(m *socket.Message) {
 			s.of(int(first.source)).torn++
 			return
 		}
+	}
+	if s.mark--; s.mark == 0 {
+		close(s.marks)
 	}
 	s.of(int(first.source)).add(int(first.sequence), float64(at-first.stamp)/1e3)
 }
