@@ -9,6 +9,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -193,6 +194,11 @@ type ourSub struct {
 	missed  int           // packets, by Message.Missed. The receiving goroutine's until end
 	marks   chan struct{} // closed when mark messages have come
 	mark    int
+
+	got      atomic.Int64 // messages of all sources
+	pausing  pause        // what the user of the SUB does instead of receiving
+	unmarked int          // messages behind missing ones whose Missed says another number
+	inOrder  bool         // that this is to be so
 }
 
 // An ourTally is a tally in the making.
@@ -202,19 +208,34 @@ type ourTally struct {
 	latencies []float64
 }
 
+// A pause is a receiver's user who does not read for a while after each message of
+// a run.
+type pause struct {
+	first, messages int
+	length          time.Duration
+}
+
+func (p pause) after(sequence int) {
+	if p.messages > 0 && sequence >= p.first && sequence < p.first+p.messages {
+		<-time.After(p.length)
+	}
+}
+
 // A listening says what an ourSub is to do.
 type listening struct {
 	count, sources int
 	idle           time.Duration
 	hwm            int
 	mark           int // see ourSub.reached
+	pausing        pause
+	recvBuf        int
 	options        socket.MulticastOptions
 }
 
 // startSub opens a SUB and has it receive.
 func startSub(t *testing.T, h *lab.Host, engine *socket.Engine, endpoint string, l listening) *ourSub {
 	t.Helper()
-	sock, err := socket.New(socket.TypeSub, &socket.Options{Engine: engine, RecvHWM: l.hwm, Multicast: l.options})
+	sock, err := socket.New(socket.TypeSub, &socket.Options{Engine: engine, RecvHWM: l.hwm, RecvBuf: l.recvBuf, Multicast: l.options})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +245,8 @@ func startSub(t *testing.T, h *lab.Host, engine *socket.Engine, endpoint string,
 	}
 	inside(t, h, func() error { return sock.Connect(endpoint) })
 	ctx, cancel := context.WithCancel(t.Context())
-	s := &ourSub{t: t, sock: sock, want: l.count, cancel: cancel, idle: l.idle, tallies: make(map[int]*ourTally), end: make(chan string, 1), mark: l.mark, marks: make(chan struct{})}
+	s := &ourSub{t: t, sock: sock, want: l.count, cancel: cancel, idle: l.idle, tallies: make(map[int]*ourTally), end: make(chan string, 1), mark: l.mark, marks: make(chan struct{}),
+		pausing: l.pausing, inOrder: !l.options.ArrivalOrder}
 	go s.receive(ctx, max(l.sources, 1))
 	return s
 }
@@ -299,10 +321,16 @@ func (s *ourSub) take(m *socket.Message) {
 			return
 		}
 	}
+	s.pausing.after(int(first.sequence))
+	y := s.of(int(first.source))
+	if s.inOrder && y.received > 0 && int(first.sequence)-y.last-1 != m.Missed() {
+		s.unmarked++
+	}
+	s.got.Add(1)
 	if s.mark--; s.mark == 0 {
 		close(s.marks)
 	}
-	s.of(int(first.source)).add(int(first.sequence), float64(at-first.stamp)/1e3)
+	y.add(int(first.sequence), float64(at-first.stamp)/1e3)
 }
 
 func (s *ourSub) of(source int) *ourTally {
