@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/zeroring/zeroring/bench/lab"
-	"github.com/zeroring/zeroring/pgm"
 	"github.com/zeroring/zeroring/socket"
 )
 
@@ -178,7 +177,7 @@ func (c lossCell) run(t *testing.T, backend string, seed uint64) lossResult {
 	}
 	r.send(0, warmUp)
 	r.await("the first messages", func(s *ourSub) bool { return s.got.Load() >= warmUp || c.fromStart })
-	r.base = r.source().ODATA
+	r.base = r.pub.source().ODATA
 	if !c.fromStart {
 		r.harm()
 	}
@@ -227,9 +226,6 @@ func (r *lossRun) harm() {
 		r.t.Fatal(err)
 	}
 }
-
-// source is what the PUB has counted.
-func (r *lossRun) source() pgm.SourceStats { return *r.pub.sock.Stats().Peers[0].Multicast.Source }
 
 func (r *lossRun) send(first, last int) {
 	r.t.Helper()
@@ -281,7 +277,7 @@ func (r *lossRun) await(what string, done func(s *ourSub) bool) {
 			for k, s := range r.subs {
 				r.t.Errorf("host %d: %d received, %d lost: %s", sourceHost+1+k, s.got.Load(), heardLost(s), s.heard())
 			}
-			r.t.Fatalf("%s of %d have not come; the source: %+v", what, r.c.count, r.source())
+			r.t.Fatalf("%s of %d have not come; the source: %+v", what, r.c.count, r.pub.source())
 		}
 	}
 }
@@ -309,7 +305,7 @@ func (r *lossRun) end() {
 	if err := r.lab.SetAll(); err != nil {
 		r.t.Fatal(err)
 	}
-	if sent := int(r.source().ODATA - r.base); sent != r.c.count-warmUp && r.c.pub.FEC.Group == 0 {
+	if sent := int(r.pub.source().ODATA - r.base); sent != r.c.count-warmUp && r.c.pub.FEC.Group == 0 {
 		r.t.Errorf("%d messages are not %d packets", r.c.count-warmUp, sent)
 	}
 	r.pub.stop()

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/zeroring/zeroring/bench/lab"
+	"github.com/zeroring/zeroring/pgm"
 	"github.com/zeroring/zeroring/socket"
 )
 
@@ -114,6 +115,7 @@ type ourPub struct {
 	sock *socket.Socket
 	plan plan
 	done chan error
+	last pgm.SourceStats // when it was stopped
 }
 
 // startPub opens a PUB that waits where it would drop.
@@ -176,11 +178,17 @@ func (p *ourPub) sent(int) {
 			p.t.Fatalf("our PUB: %v", err)
 		}
 	case <-time.After(patience):
-		p.t.Fatalf("our PUB has not sent all: %+v", p.sock.Stats().Peers[0].Multicast.Source)
+		p.t.Fatalf("our PUB has not sent all: %+v", p.source())
 	}
 }
 
-func (p *ourPub) stop() { _ = p.sock.Close() }
+// source is what the PUB has counted.
+func (p *ourPub) source() pgm.SourceStats { return *p.sock.Stats().Peers[0].Multicast.Source }
+
+func (p *ourPub) stop() {
+	p.last = p.source()
+	_ = p.sock.Close()
+}
 
 // An ourSub receives with zeroring, and counts as the C peers do.
 type ourSub struct {
