@@ -45,7 +45,8 @@ func Standard() (all []Workload) {
 	all = append(all, throughput()...)
 	all = append(all, latency()...)
 	all = append(all, fanOut()...)
-	return append(all, others()...)
+	all = append(all, others()...)
+	return append(all, multicast()...)
 }
 
 func throughput() (all []Workload) {

@@ -16,7 +16,7 @@ import (
 // A child is a running process of a System.
 type child struct {
 	job    Job
-	cmd    *exec.Cmd
+	cmd    starter
 	in     io.WriteCloser
 	stderr bytes.Buffer
 	events chan event
@@ -46,26 +46,41 @@ const killDelay = time.Second
 // startChild starts the program that argv names with a job. The child ends with
 // ctx at the latest.
 func startChild(ctx context.Context, argv, env []string, j Job) (*child, error) {
-	c := &child{job: j, events: make(chan event, 2), answer: answer{numbers: make(map[string]int64)}}
-	args := append(argv[1:len(argv):len(argv)], j.Args()...)
-	c.cmd = exec.CommandContext(ctx, argv[0], args...)
-	c.cmd.Env = append(c.cmd.Environ(), env...)
-	c.cmd.Stderr = &c.stderr
-	c.cmd.WaitDelay = killDelay
-	killTogether(c.cmd)
+	c := newChild(j)
+	cmd := exec.CommandContext(ctx, argv[0], append(argv[1:len(argv):len(argv)], j.Args()...)...)
+	cmd.WaitDelay = killDelay
+	killTogether(cmd)
+	return c, c.start(ctx, cmd, cmd, env)
+}
+
+func newChild(j Job) *child {
+	return &child{job: j, events: make(chan event, 2), answer: answer{numbers: make(map[string]int64)}}
+}
+
+// A starter is an exec.Cmd, or one that does it elsewhere.
+type starter interface {
+	Start() error
+	Wait() error
+}
+
+// start starts cmd, by way of by.
+func (c *child) start(ctx context.Context, cmd *exec.Cmd, by starter, env []string) error {
+	c.cmd = by
+	cmd.Env = append(cmd.Environ(), env...)
+	cmd.Stderr = &c.stderr
 	var err error
-	if c.in, err = c.cmd.StdinPipe(); err != nil {
-		return nil, err
+	if c.in, err = cmd.StdinPipe(); err != nil {
+		return err
 	}
-	out, err := c.cmd.StdoutPipe()
+	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := c.cmd.Start(); err != nil {
-		return nil, err
+	if err := by.Start(); err != nil {
+		return err
 	}
 	go c.listen(ctx, out)
-	return c, nil
+	return nil
 }
 
 const maxLine = 1 << 20

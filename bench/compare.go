@@ -67,6 +67,8 @@ var (
 func Metrics(w Workload) []Metric {
 	w = w.Normal()
 	switch {
+	case w.Pattern == Multicast:
+		return castMetrics(w)
 	case w.Pattern == Connect:
 		return append([]Metric{rateMetric, perConnMetric}, costMetrics[2])
 	case w.Timed():

@@ -21,6 +21,7 @@ const (
 	RoleProxy   Role = "proxy"   // forwards
 	RoleConnect Role = "connect" // makes connections and sends one message on each
 	RoleGather  Role = "gather"  // waits for that message of each
+	RoleWatch   Role = "watch"   // looks at multicast packets as they come
 )
 
 // A Job is what a process is told, as arguments key=value in any order; a key
@@ -63,6 +64,24 @@ const (
 //	elapsed_ns    of a gather: from the first connect to the last message
 //	rss0_kb       of a gather: resident before the connections
 //	rss1_kb       of a gather: resident with them, after settle
+//
+// The receivers and the source of multicast have more; see Cast:
+//
+//	lost          messages between those that came that never did
+//	ended         1 if the end of the stream came
+//	first_ns      from just before it joined to its first message
+//	caught_ns     from then until messages came as they were sent
+//	past          messages that were sent before it joined, and came
+//	silence_ns    the longest time without a message while there were some to come
+//	early_ns      the median latency in the first third of the window
+//	later_ns      and in the last
+//	in0, in1 …    messages that were sent in a phase, and came
+//	during0 …     messages that came while a phase went on
+//	phases        of a source: how many it could keep up with
+//	octets        of a watch: of the packets in the window
+//	error_ppm     of a watch: the greatest error of the rate over 100 ms
+//	burst_ns      of a watch: how far ahead of its rate the source was at most
+//	naks, gaps …  whatever else a system counts, for whoever looks closer
 type Job struct {
 	Role      Role      `key:"role"`
 	Pattern   Pattern   `key:"pattern"`
@@ -86,6 +105,15 @@ type Job struct {
 	Duration  int64     `key:"duration"`
 	Settle    int64     `key:"settle"`
 	BusyPoll  bool      `key:"busypoll"`
+
+	// Of multicast; see Cast.
+	Phases   []string `key:"phases"`   // of a source, separated by commas: messages a second, a colon, nanoseconds
+	Drain    int64    `key:"drain"`    // nanoseconds that a receiver waits for the end of a stream that should be over
+	Late     int64    `key:"late"`     // nanoseconds from the start to when a receiver joins
+	Take     int      `key:"take"`     // messages a second that a receiver takes at most
+	Limit    int64    `key:"limit"`    // bits a second that a source may send; 0 is as many as it can
+	History  int      `key:"history"`  // packets of the past that a source offers, and receivers ask for
+	Defaults bool     `key:"defaults"` // windows and the kernel's buffers are the system's own
 }
 
 // Args writes a job as arguments.

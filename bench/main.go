@@ -74,7 +74,10 @@ func (p *player) say(format string, args ...any) {
 func (p *player) play() error {
 	roles := map[Role]func() error{
 		RoleSend: p.send, RoleRecv: p.recv, RoleBoth: p.both, RoleAsk: p.ask, RoleEcho: p.echo,
-		RoleProxy: p.proxy, RoleConnect: p.connect, RoleGather: p.gather,
+		RoleProxy: p.proxy, RoleConnect: p.connect, RoleGather: p.gather, RoleWatch: p.watch,
+	}
+	if p.job.Pattern == Multicast {
+		roles[RoleSend], roles[RoleRecv] = p.castSource, p.castReceiver
 	}
 	role, ok := roles[p.job.Role]
 	if !ok {

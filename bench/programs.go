@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // The program in C that measures libzmq. It is built where it is run, against
@@ -40,18 +41,28 @@ func (p Programs) Systems() []*System {
 			Name: name, Program: append(slices.Clone(p.Self), "zeroring"), Env: []string{"ZERORING_BACKEND=" + backend},
 		}
 	}
+	libzmq := sync.OnceValues(func() ([]string, error) { return p.buildLibzmq(context.Background()) })
+	build := func(context.Context) ([]string, error) { return libzmq() }
 	busy := ours("zeroring-busypoll", "")
 	busy.BusyPoll, busy.Runs = true, onlyLatency
-	raw := &System{Name: "raw", Program: append(slices.Clone(p.Self), "raw"), Runs: few, Cannot: rawCannot}
-	return []*System{
+	raw := func(name string, cannot func(Workload) string) *System {
+		return &System{Name: name, Program: append(slices.Clone(p.Self), name), Runs: few, Cannot: cannot}
+	}
+	all := []*System{
 		ours("zeroring-uring", "uring"), ours("zeroring-epoll", "epoll"), busy,
-		{Name: "libzmq", Build: p.buildLibzmq},
-		raw,
+		{Name: "libzmq", Build: build, Cannot: libzmqCannot},
+		raw("raw", rawCannot), raw("raw-gso", rawSegmentsCannot),
+		{Name: "to-libzmq", Program: append(slices.Clone(p.Self), "zeroring"), BuildReceiver: build, Runs: few, Cannot: mixedCannot},
+		{Name: "from-libzmq", Build: build, Receiver: append(slices.Clone(p.Self), "zeroring"), Runs: few, Cannot: mixedCannot},
 		p.peer("pebbe", []string{"CGO_ENABLED=1"}, ""),
 		p.peer("gozeromq", nil, ""),
 		p.peer("mangos", nil, ""),
 		p.peer("nats", nil, "only over tcp"),
 	}
+	for _, s := range all {
+		s.Watcher = append(slices.Clone(p.Self), "zeroring")
+	}
+	return all
 }
 
 // A few runs suffice for what is far off, or a limit.
@@ -59,13 +70,54 @@ func few(_ Workload, pairs int) int { return min(pairs, fewPairs) }
 
 // onlyLatency is for what is made for latency, and burns a processor for it.
 func onlyLatency(w Workload, pairs int) int {
-	if w.Timed() && w.Transport != Inproc {
+	if w.Timed() && w.Transport != Inproc || w.OneWay() && w.Cast.Loss == 0 && !w.Cast.Switch {
 		return pairs
 	}
 	return 0
 }
 
+// castCannot says why a system that knows nothing of PGM cannot do a workload of
+// multicast.
+func castCannot(w Workload) string {
+	if w.Transport != EPGM || w.Cast.Switch || w.Cast.Test != CastThroughput && w.Cast.Test != CastLatency {
+		return "raw datagrams are of UDP, and what is lost stays lost"
+	}
+	return ""
+}
+
+func rawSegmentsCannot(w Workload) string {
+	if w.Pattern != Multicast {
+		return "segments are of datagrams"
+	}
+	if w.OneWay() {
+		return "nothing waits to be segmented"
+	}
+	return castCannot(w)
+}
+
+// mixedCannot leaves those that speak with libzmq to what it is about.
+func mixedCannot(w Workload) string {
+	w = w.Normal()
+	switch {
+	case w.Pattern != Multicast:
+		return "only multicast has sides of two kinds"
+	case w.Cast.Test == CastThroughput && w.Size == 1<<10 && w.Peers <= 3, w.OneWay() && w.Cast.Loss == 1 && w.Peers == 3:
+		return ""
+	}
+	return "not measured: see thr/*/1024 and loss/1/3"
+}
+
+func libzmqCannot(w Workload) string {
+	if w.Pattern == Multicast && w.Cast.History > 0 {
+		return "libzmq offers nothing of the past"
+	}
+	return ""
+}
+
 func rawCannot(w Workload) string {
+	if w.Pattern == Multicast {
+		return castCannot(w.Normal())
+	}
 	if w.Normal().Peers > 1 || w.Conns > 1 || w.Rate > 0 || (w.Pattern != PushPull && w.Pattern != ReqRep) {
 		return "raw sockets have one peer"
 	}

@@ -21,7 +21,11 @@ type Result struct {
 	// Latencies are of round trips in nanoseconds; nil where none were timed.
 	Latencies *Latencies `json:"latencies,omitempty"`
 
-	// Processes are those that did it, by role.
+	// Figures are what else was measured of multicast, by the names of metrics.
+	Figures map[string]float64 `json:"figures,omitempty"`
+
+	// Processes are those that did it, by role. Receivers of multicast are recv,
+	// recv2 and so on.
 	Processes map[Role]Process `json:"processes"`
 
 	// Connected is how long all connections of a Connect workload took.
@@ -104,6 +108,14 @@ type Report struct {
 	Systems   []SystemAbout `json:"systems"`
 	Workloads []Workload    `json:"workloads"`
 	Results   []Result      `json:"results"`
+	// Missing are workloads that cannot be done here, and why.
+	Missing []MissingWorkload `json:"missing,omitempty"`
+}
+
+// A MissingWorkload is one that this machine cannot do.
+type MissingWorkload struct {
+	Name string `json:"name"`
+	Why  string `json:"why"`
 }
 
 // Latencies is a histogram of durations from 1 ns to a minute, to three

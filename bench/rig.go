@@ -20,6 +20,8 @@ type Rig struct {
 	// Wrap is put in front of each process's command, with % replaced by the
 	// name of a file that may be written: for tools that look on.
 	Wrap []string
+	// Labs are the networks of multicast. Nil makes one for each run.
+	Labs *Labs
 }
 
 const (
@@ -40,7 +42,7 @@ func (g *Rig) Run(ctx context.Context, s *System, w Workload) Result {
 	if patience == 0 {
 		patience = defaultPatience
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, w.Warmup+w.Duration+w.Settle+patience,
+	ctx, cancel := context.WithTimeoutCause(ctx, w.Warmup+w.Duration+w.Settle+w.Cast.length()+w.Cast.Drain+patience,
 		errors.New("it took too long and was ended"))
 	defer cancel()
 	dir, err := os.MkdirTemp(g.Dir, "r")
@@ -81,6 +83,7 @@ type run struct {
 	w        Workload
 	dir      string
 	children []*child
+	cast     *castRun // of multicast
 }
 
 // start starts a child and waits until it is ready.
@@ -113,6 +116,9 @@ func wrapped(wrap []string, file string) []string {
 // do has the children do the work: those that bind come first, and those that
 // end by themselves are waited for first.
 func (r *run) do(ctx context.Context) error {
+	if r.w.Pattern == Multicast {
+		return r.doCast(ctx)
+	}
 	binds, connects := r.jobs()
 	var ends, serves []*child
 	var at []string
@@ -221,6 +227,9 @@ func (r *run) jobs() (binds, connects []Job) {
 
 // result puts together what the children said.
 func (r *run) result(to *Result) error {
+	if r.cast != nil {
+		return r.cast.result(to)
+	}
 	for _, c := range r.children {
 		p := c.process()
 		to.Processes[c.job.Role] = p

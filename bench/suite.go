@@ -22,6 +22,8 @@ type Suite struct {
 	// Progress is told what happens and how long the rest will take. Nil is
 	// told nothing.
 	Progress io.Writer
+
+	labs *Labs
 }
 
 // overhead is about how long a run takes beside its warm-up and window: for
@@ -40,6 +42,9 @@ func (t turn) length() time.Duration {
 	w := t.workload
 	// Each connection takes time too.
 	connecting := time.Duration(w.Peers*w.Conns) * 100 * time.Microsecond
+	if w.Pattern == Multicast {
+		connecting = w.castTime()
+	}
 	return w.Warmup + w.Duration*9/8 + w.Settle + overhead + connecting
 }
 
@@ -81,13 +86,23 @@ func (s *Suite) Run(ctx context.Context) (*Report, error) {
 	}
 	defer os.RemoveAll(dir)
 	r := &Report{Env: Environment(), Start: time.Now(), Baseline: s.Baseline, Systems: s.build(ctx)}
+	var here []Workload
 	for _, w := range s.Workloads {
 		w = w.Normal()
 		if err := w.Check(); err != nil {
 			return nil, err
 		}
+		if err := w.Missing(); err != nil {
+			r.Missing = append(r.Missing, MissingWorkload{w.Name, err.Error()})
+			s.tell("%s is absent: %v\n", w.Name, err)
+			continue
+		}
+		here = append(here, w)
 		r.Workloads = append(r.Workloads, w)
 	}
+	s.Workloads = here
+	s.labs = new(Labs)
+	defer s.labs.Close()
 	turns := s.turns()
 	var left time.Duration
 	for _, t := range turns {
@@ -115,7 +130,7 @@ func (s *Suite) Run(ctx context.Context) (*Report, error) {
 
 // do makes one run.
 func (s *Suite) do(ctx context.Context, r *Report, t turn, dir string) {
-	g := &Rig{Dir: dir}
+	g := &Rig{Dir: dir, Labs: s.labs}
 	if t.counts {
 		g.Wrap = s.Wrap
 	}
@@ -143,12 +158,24 @@ func last(r *Report, t turn) string {
 	switch {
 	case have.Fail != "":
 		return what + " FAIL: " + have.Fail
-	case have.Latencies != nil:
+	case have.Latencies != nil && t.workload.Pattern != Multicast:
 		return fmt.Sprintf("%s p50 %.1f µs, p99 %.1f µs", what,
 			float64(have.Latencies.ValueAtQuantile(50))/1e3, float64(have.Latencies.ValueAtQuantile(99))/1e3)
+	case t.workload.Pattern == Multicast:
+		return what + said(t.workload, &have)
 	default:
 		return fmt.Sprintf("%s %.4g/s", what, have.Rate())
 	}
+}
+
+// said is what came of a run of multicast.
+func said(w Workload, r *Result) (text string) {
+	for _, m := range Metrics(w) {
+		if v, ok := m.Of(w, r); ok {
+			text += fmt.Sprintf(" %s=%.4g%s", strings.ReplaceAll(m.Name, " ", "-"), v, m.Unit)
+		}
+	}
+	return text
 }
 
 func (s *Suite) tell(format string, args ...any) {
@@ -163,24 +190,42 @@ func (s *Suite) build(ctx context.Context) (about []SystemAbout) {
 	var there []*System
 	for _, sys := range s.Systems {
 		a := SystemAbout{Name: sys.Name}
-		if sys.Build != nil {
-			s.tell("building %s\n", sys.Name)
-			program, err := sys.Build(ctx)
-			if err != nil {
-				a.Absent = strings.TrimSpace(err.Error())
-				about = append(about, a)
-				s.tell("%s is absent: %s\n", sys.Name, a.Absent)
-				continue
-			}
-			built := *sys
-			built.Program, built.Build = program, nil
-			sys = &built
+		built, err := s.made(ctx, sys)
+		if err != nil {
+			a.Absent = strings.TrimSpace(err.Error())
+			about = append(about, a)
+			s.tell("%s is absent: %s\n", sys.Name, a.Absent)
+			continue
 		}
+		sys = built
 		about = append(about, a)
 		there = append(there, sys)
 	}
 	s.Systems = there
 	return about
+}
+
+// made is a system whose programs are there.
+func (s *Suite) made(ctx context.Context, sys *System) (*System, error) {
+	if sys.Build == nil && sys.BuildReceiver == nil {
+		return sys, nil
+	}
+	s.tell("building %s\n", sys.Name)
+	built := *sys
+	built.Build, built.BuildReceiver = nil, nil
+	for _, b := range []struct {
+		build func(context.Context) ([]string, error)
+		to    *[]string
+	}{{sys.Build, &built.Program}, {sys.BuildReceiver, &built.Receiver}} {
+		if b.build == nil {
+			continue
+		}
+		var err error
+		if *b.to, err = b.build(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return &built, nil
 }
 
 // learn takes from a result what it says of its system. Settings differ between

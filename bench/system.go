@@ -11,6 +11,9 @@ type System struct {
 	Name string
 	// Program is the command; the job's arguments go behind it.
 	Program []string
+	// Receiver, of multicast, is the command of receivers, if Program is a
+	// source's only. Watcher is that of who looks at packets.
+	Receiver, Watcher []string
 	// Env is added to the environment.
 	Env []string
 	// BusyPoll is passed on to its jobs.
@@ -18,6 +21,8 @@ type System struct {
 	// Build makes the program if that is needed, and returns its command. An
 	// error says why the system is absent. Nil where Program is there already.
 	Build func(ctx context.Context) ([]string, error)
+	// BuildReceiver does so for Receiver.
+	BuildReceiver func(ctx context.Context) ([]string, error)
 	// Runs is how often it does a workload of this kind, if at all, where others
 	// do it pairs times.
 	Runs func(w Workload, pairs int) int

@@ -18,6 +18,7 @@ const (
 	DealerRouter Pattern = "dealerrouter" // DEALER asks, ROUTER answers, Window at a time
 	Proxy        Pattern = "proxy"        // PUSH sends, a proxy forwards, PULL receives
 	Connect      Pattern = "connect"      // PUSH connects, PULL accepts and hears from each
+	Multicast    Pattern = "multicast"    // PUB sends to a group, SUBs on hosts of their own receive; see Cast
 )
 
 // Messages reports whether the pattern's result is a rate of messages one way.
@@ -31,6 +32,8 @@ const (
 	TCP    Transport = "tcp"    // loopback tcp, two processes
 	IPC    Transport = "ipc"    // Unix domain sockets, two processes
 	Inproc Transport = "inproc" // memory, one process
+	EPGM   Transport = "epgm"   // PGM in UDP, a host in a namespace for each process
+	PGM    Transport = "pgm"    // PGM in IP, otherwise the same
 )
 
 // A Workload says what is to be done. Its zero values are made good by
@@ -59,8 +62,11 @@ type Workload struct {
 	Topics int
 	// Gap is the rest between a reply and the next request.
 	Gap time.Duration
-	// Rate, in requests a second, makes an open loop. Zero is a closed loop.
+	// Rate, in requests a second, makes an open loop. Zero is a closed loop. Of
+	// Multicast it is messages a second.
 	Rate int
+	// Cast is what only Multicast has.
+	Cast Cast `json:"cast,omitzero"`
 
 	// Warmup is not measured, Duration is.
 	Warmup, Duration time.Duration
@@ -94,6 +100,9 @@ func (w Workload) Normal() Workload {
 	if w.Duration == 0 {
 		w.Duration = defaultDuration
 	}
+	if w.Pattern == Multicast {
+		w.Cast = w.normalCast()
+	}
 	return w
 }
 
@@ -108,18 +117,22 @@ func (w Workload) Check() error {
 	}
 	switch w.Pattern {
 	case PushPull, PubSub, ReqRep, DealerRouter, Proxy, Connect:
+	case Multicast:
+		if err := w.checkCast(); err != nil {
+			complain("%w", err)
+		}
 	default:
 		complain("no pattern %q", w.Pattern)
 	}
 	switch w.Transport {
-	case TCP, IPC, Inproc:
+	case TCP, IPC, Inproc, EPGM, PGM:
 	default:
 		complain("no transport %q", w.Transport)
 	}
 	if w.Transport == Inproc && (w.Pattern == Proxy || w.Pattern == Connect) {
 		complain("%s is for processes, and inproc has but one", w.Pattern)
 	}
-	if least := w.Stamp().Least(w.Timed()); w.Size < least || w.Size > maxSize {
+	if least := w.Stamp().Least(w.Timed() || w.Pattern == Multicast); w.Size < least || w.Size > maxSize {
 		complain("size %d is not from %d to %d octets", w.Size, least, maxSize)
 	}
 	if s := w.Stamp(); w.Size == s.Prefix+endSize {
@@ -131,8 +144,11 @@ func (w Workload) Check() error {
 	if w.Rate > 0 && w.Gap > 0 {
 		complain("a rate and a gap exclude each other")
 	}
-	if (w.Rate > 0 || w.Gap > 0) && !w.Timed() {
-		complain("only round trips have a rate or a gap")
+	if (w.Rate > 0 && w.Pattern != Multicast || w.Gap > 0) && !w.Timed() {
+		complain("only round trips have a rate or a gap, and multicast a rate")
+	}
+	if (w.Pattern == Multicast) != (w.Transport == EPGM || w.Transport == PGM) {
+		complain("multicast goes over pgm or epgm, and nothing else does")
 	}
 	if w.Topics > maxTopics {
 		complain("%d topics, more than %d", w.Topics, maxTopics)
@@ -144,6 +160,10 @@ const (
 	maxSize   = 16 << 20
 	maxTopics = 1_000_000
 )
+
+// OneWay reports whether latencies are of messages one way: by the clock that all
+// processes of a machine share.
+func (w Workload) OneWay() bool { return w.Pattern == Multicast && w.Cast.Test == CastLatency }
 
 // Timed reports whether round trips are timed one by one: with many sockets or
 // many requests at a time they are counted.
@@ -161,5 +181,13 @@ func (w Workload) Stamp() Stamp {
 }
 
 // HWM is the high-water mark of each side of each connection: what ZeroMQ has
-// by default, or as many messages as are 64 MiB.
-func (w Workload) HWM() int { return min(1000, max(16, 64<<20/w.Size)) }
+// by default, or as many messages as are 64 MiB. Multicast has the latter only:
+// what waits for a repair, or comes while the program does not run, is more than
+// that.
+func (w Workload) HWM() int {
+	most := max(16, 64<<20/w.Size)
+	if w.Pattern == Multicast {
+		return most
+	}
+	return min(1000, most)
+}

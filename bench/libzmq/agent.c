@@ -89,7 +89,7 @@ static void say_about(void)
 	say("backend epoll");
 	say("setting io_threads=%jd", (intmax_t)job.reactors);
 	say("setting hwm=%jd", (intmax_t)job.hwm);
-	if (job.pattern == PUBSUB && job.role != RECV)
+	if ((job.pattern == PUBSUB || job.pattern == MULTICAST) && job.role != RECV)
 		say("setting xpub_nodrop=1");
 	if (job.pattern == DEALERROUTER && job.role != ASK)
 		say("setting router_mandatory=1");
@@ -137,9 +137,10 @@ static const struct word patterns[] = {{"pushpull", PUSHPULL},
 				       {"dealerrouter", DEALERROUTER},
 				       {"proxy", PROXIED},
 				       {"connect", CONNECTIONS},
+				       {"multicast", MULTICAST},
 				       {NULL, 0}};
 
-static const struct word transports[] = {{"tcp", 0}, {"ipc", 0}, {"inproc", 1}, {NULL, 0}};
+static const struct word transports[] = {{"tcp", 0}, {"ipc", 0}, {"inproc", 1}, {"epgm", 0}, {"pgm", 0}, {NULL, 0}};
 
 static int parse_word(const struct word *words, const char *key, const char *value)
 {
@@ -170,6 +171,10 @@ static const struct number {
 	{"warmup", &job.warmup, 0, INT64_MAX / 8},
 	{"duration", &job.duration, 0, INT64_MAX / 8},
 	{"settle", &job.settle, 0, INT64_MAX / 8},
+	{"drain", &job.drain, 0, INT64_MAX / 8},
+	{"late", &job.late, 0, INT64_MAX / 8},
+	{"take", &job.take, 0, 1000000000},
+	{"limit", &job.limit, 0, INT64_MAX},
 	{NULL, NULL, 0, 0},
 };
 
@@ -202,6 +207,10 @@ static void parse_argument(const char *key, const char *value)
 		job.connect = value;
 	} else if (strcmp(key, "ordered") == 0) {
 		job.ordered = strcmp(value, "1") == 0;
+	} else if (strcmp(key, "phases") == 0) {
+		job.phases = value;
+	} else if (strcmp(key, "defaults") == 0) {
+		job.defaults = strcmp(value, "1") == 0;
 	} else if (strcmp(key, "busypoll") == 0) {
 		job.busypoll = strcmp(value, "1") == 0;
 	} else {
@@ -236,7 +245,8 @@ static void parse_job(int argc, char **argv)
 
 static bool one_way(void)
 {
-	return job.pattern == PUSHPULL || job.pattern == PUBSUB || job.pattern == PROXIED;
+	return job.pattern == PUSHPULL || job.pattern == PUBSUB || job.pattern == PROXIED ||
+	       job.pattern == MULTICAST;
 }
 
 static bool role_is_of_pattern(void)
@@ -250,7 +260,8 @@ static bool role_is_of_pattern(void)
 	case ECHO:
 		return trips;
 	case BOTH:
-		return job.inproc && job.pattern != PROXIED && job.pattern != CONNECTIONS;
+		return job.inproc && job.pattern != PROXIED && job.pattern != CONNECTIONS &&
+		       job.pattern != MULTICAST;
 	case PROXY:
 		return job.pattern == PROXIED;
 	default:
@@ -266,7 +277,9 @@ static void check_job(void)
 			   : binds[job.role];
 	bool stamps = job.role != ECHO && job.role != PROXY;
 	int64_t least = (int64_t)stamp_prefix() +
-			(job.rate > 0 || job.pattern == CONNECTIONS ? STAMP_TIME : STAMP_SMALL);
+			(job.rate > 0 || job.pattern == CONNECTIONS || job.pattern == MULTICAST
+				 ? STAMP_TIME
+				 : STAMP_SMALL);
 	if (job.busypoll)
 		fail("busypoll: libzmq has no way to poll without sleeping");
 	if (!role_is_of_pattern())
@@ -294,7 +307,9 @@ int main(int argc, char **argv)
 	check_job();
 	signal(SIGALRM, on_alarm);
 	start_context();
-	if (job.role == BOTH)
+	if (job.pattern == MULTICAST)
+		job.role == SEND ? cast_source_role() : cast_receiver_role();
+	else if (job.role == BOTH)
 		one_way() ? stream_both_role() : roundtrip_both_role();
 	else
 		does[job.role]();

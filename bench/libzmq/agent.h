@@ -10,6 +10,7 @@
  *   stream.c     send, recv: one way
  *   roundtrip.c  ask, echo: there and back
  *   other.c      proxy, connect, gather
+ *   multicast.c  send, recv: to a group
  */
 #ifndef AGENT_H
 #define AGENT_H
@@ -22,7 +23,7 @@
 #include <zmq.h>
 
 enum role { SEND, RECV, BOTH, ASK, ECHO, PROXY, CONNECT, GATHER };
-enum pattern { PUSHPULL, PUBSUB, REQREP, DEALERROUTER, PROXIED, CONNECTIONS };
+enum pattern { PUSHPULL, PUBSUB, REQREP, DEALERROUTER, PROXIED, CONNECTIONS, MULTICAST };
 
 static const int64_t SECOND = 1000000000;
 static const int64_t GRACE = 30000000000; /* for what has no time of its own */
@@ -37,6 +38,10 @@ struct job {
 	int64_t size, sockets, streams, conns, threads, reactors, window, topics, wait, hwm;
 	int64_t gap, rate, warmup, duration, settle;
 	bool ordered, busypoll;
+	/* of multicast */
+	const char *phases;
+	int64_t drain, late, take, limit;
+	bool defaults;
 };
 
 extern struct job job;
@@ -113,6 +118,8 @@ void roundtrip_both_role(void);
 void proxy_role(void);
 void connect_role(void);
 void gather_role(void);
+void cast_source_role(void);
+void cast_receiver_role(void);
 
 /* A zmq call's result, which must not be -1. */
 static inline int check(int rc, const char *call)

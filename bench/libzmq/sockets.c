@@ -77,6 +77,7 @@ int first_type(void)
 {
 	switch (job.pattern) {
 	case PUBSUB:
+	case MULTICAST:
 		return ZMQ_XPUB;
 	case REQREP:
 		return ZMQ_REQ;
@@ -91,6 +92,7 @@ int second_type(void)
 {
 	switch (job.pattern) {
 	case PUBSUB:
+	case MULTICAST:
 		return ZMQ_SUB;
 	case REQREP:
 		return ZMQ_REP;

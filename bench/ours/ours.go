@@ -52,7 +52,7 @@ func (d *Driver) About(j bench.Job) bench.About {
 	if j.Reactors > 0 {
 		about.Settings = append(about.Settings, fmt.Sprintf("Reactors=%d", j.Reactors))
 	}
-	if j.Pattern == bench.PubSub {
+	if j.Pattern == bench.PubSub || j.Pattern == bench.Multicast {
 		about.Settings = append(about.Settings, "XPubNoDrop")
 	}
 	return about
@@ -80,10 +80,13 @@ func (d *Driver) Open(k bench.Kind, j bench.Job) (bench.Link, error) {
 		return nil, err
 	}
 	s, err := socket.New(types[k], &socket.Options{
-		Engine: e, SendHWM: j.HWM, RecvHWM: j.HWM, XPubNoDrop: k == bench.Publisher, Linger: -1,
+		Engine: e, SendHWM: j.HWM, RecvHWM: j.HWM, XPubNoDrop: k == bench.Publisher, Linger: -1, Multicast: multicast(j),
 	})
 	if err != nil {
 		return nil, err
+	}
+	if j.Pattern == bench.Multicast {
+		return newCastLink(s, j), nil
 	}
 	return &link{Socket: s, topics: j.Topics}, nil
 }

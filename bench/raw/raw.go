@@ -8,6 +8,8 @@
 // full. A receiver reads as much, and parses in place. Those who ask and reply
 // write each message at once. Over a channel what goes is a copy of the
 // message, into one of the buffers that the receiver has sent back.
+//
+// Multicast is datagrams of UDP, and what is lost is lost.
 package raw
 
 import (
@@ -25,6 +27,9 @@ import (
 
 // A Driver opens raw connections and channels.
 type Driver struct {
+	// Segments has the kernel cut up and put together datagrams of multicast.
+	Segments bool
+
 	mu       sync.Mutex
 	channels map[string]*channel
 }
@@ -32,16 +37,24 @@ type Driver struct {
 const bufferSize = 128 << 10
 
 // About says how it was done.
-func (*Driver) About(j bench.Job) bench.About {
+func (d *Driver) About(j bench.Job) bench.About {
 	how := "frames in writes and reads of 128 KiB"
-	if j.Transport == bench.Inproc {
+	switch {
+	case j.Transport == bench.Inproc:
 		how = fmt.Sprintf("chan []byte of %d", j.HWM)
+	case j.Pattern == bench.Multicast && d.Segments:
+		how = "UDP_SEGMENT and UDP_GRO"
+	case j.Pattern == bench.Multicast:
+		how = "sendmmsg and recvmmsg"
 	}
 	return bench.About{Version: runtime.Version(), Settings: []string{how}}
 }
 
 // Open returns one end of a connection or channel.
 func (d *Driver) Open(k bench.Kind, j bench.Job) (bench.Link, error) {
+	if j.Pattern == bench.Multicast {
+		return newCastLink(k, j, d.Segments)
+	}
 	switch k {
 	case bench.Pusher, bench.Puller, bench.Requester, bench.Replier:
 	default:

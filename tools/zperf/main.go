@@ -39,7 +39,7 @@ func main() {
 const childCommand = "child"
 
 func child(system string, args []string) {
-	drivers := map[string]bench.Driver{"zeroring": &ours.Driver{}, "raw": &raw.Driver{}}
+	drivers := map[string]bench.Driver{"zeroring": &ours.Driver{}, "raw": &raw.Driver{}, "raw-gso": &raw.Driver{Segments: true}}
 	d, ok := drivers[system]
 	if !ok {
 		fmt.Printf("error no system %q\n", system)
