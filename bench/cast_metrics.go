@@ -17,6 +17,7 @@ const (
 	MetricRateError   = "rate error"    // greatest, over 100 ms
 	MetricBurst       = "burst"         // how far ahead of its limit a source was
 	MetricFirst       = "first"         // from joining to the first message
+	MetricPast        = "past"          // messages that were sent before joining, and came
 	MetricCaught      = "caught up"     // from joining until messages came as they were sent
 )
 
@@ -50,7 +51,7 @@ func castMetrics(w Workload) []Metric {
 	case CastPace:
 		return []Metric{figure(MetricRateError, Times, true, true), figure(MetricBurst, Nanosec, true, true)}
 	case CastJoin:
-		return []Metric{figure(MetricFirst, Nanosec, true, true), figure(MetricCaught, Nanosec, true, false)}
+		return []Metric{figure(MetricFirst, Nanosec, true, true), figure(MetricCaught, Nanosec, true, false), figure(MetricPast, Times, false, false)}
 	default:
 		return append([]Metric{rateMetric}, costs...)
 	}

@@ -304,7 +304,7 @@ func (c *castRun) least(name string) int64 {
 // figures are what a test is about, beside rates and latencies.
 func (c *castRun) figures(f map[string]float64) {
 	for metric, name := range map[string]string{
-		MetricSilence: "silence_ns", MetricFirst: "first_ns", MetricCaught: "caught_ns", MetricGaps: "gaps",
+		MetricSilence: "silence_ns", MetricFirst: "first_ns", MetricCaught: "caught_ns", MetricGaps: "gaps", MetricPast: "past",
 		MetricRateError: "error_ppm", MetricBurst: "burst_ns",
 	} {
 		if v, ok := c.worst(name); ok {
@@ -317,7 +317,9 @@ func (c *castRun) figures(f map[string]float64) {
 	if early, later := c.least("early_ns"), c.least("later_ns"); early > 0 {
 		f[MetricGrowth] = float64(later) / float64(early)
 	}
-	f[MetricRateError] /= 1e6
+	if ppm, ok := f[MetricRateError]; ok {
+		f[MetricRateError] = ppm / 1e6
+	}
 	switch c.w.Cast.Test {
 	case CastOverload:
 		c.overload(f)
@@ -340,7 +342,7 @@ func (c *castRun) overload(f map[string]float64) {
 		capacity = float64(c.w.Cast.Link) / 8 / float64(c.w.Size+castOverhead)
 	}
 	f[MetricGoodput] = float64(c.least("during1")) / (capacity * phases[1].For.Seconds())
-	f[MetricAfter] = float64(c.least("during3")) / float64(phases[3].Messages())
+	f[MetricAfter] = min(1, float64(c.least("during3"))/float64(phases[3].Messages())) // more is what waited
 }
 
 // castOverhead is what a message costs on a link beside its body: the headers of

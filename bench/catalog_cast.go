@@ -74,7 +74,7 @@ func castOverload() []Workload {
 	w := Workload{
 		Pattern: Multicast, Transport: EPGM, Size: 1 << 10, Peers: 1, Pairs: fewPairs,
 		Warmup: 500 * time.Millisecond, Duration: 4 * time.Second,
-		Cast: Cast{Test: CastOverload, Switch: true, Drain: 2 * time.Second, Phases: []Phase{
+		Cast: Cast{Test: CastOverload, Switch: true, Drain: 2 * time.Second, Defaults: true, Phases: []Phase{
 			{capacity / 2, 500 * time.Millisecond}, {2 * capacity, 2 * time.Second}, {capacity / 2, time.Second}, {capacity / 2, time.Second},
 		}},
 	}
@@ -97,7 +97,9 @@ func castOthers() (all []Workload) {
 	for rate := 20_000; rate < 600_000; rate += rate / 4 {
 		highest.Cast.Phases = append(highest.Cast.Phases, Phase{rate, castWindow})
 	}
-	all = append(all, highest)
+	alone := highest
+	alone.Name, alone.Peers, alone.Cast.Defaults = "multicast/max/1", 1, false
+	all = append(all, highest, alone)
 	for _, limit := range []struct {
 		name string
 		bits int64

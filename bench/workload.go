@@ -186,7 +186,7 @@ func (w Workload) Stamp() Stamp {
 // that.
 func (w Workload) HWM() int {
 	most := max(16, 64<<20/w.Size)
-	if w.Pattern == Multicast {
+	if w.Pattern == Multicast && !w.Cast.Defaults {
 		return most
 	}
 	return min(1000, most)
