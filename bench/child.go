@@ -199,9 +199,13 @@ func (c *child) process() Process {
 	if !ok {
 		allocs = -1
 	}
-	return Process{
+	p := Process{
 		Messages: n["messages"], Window: time.Duration(n["ns"]), Total: n["total"],
 		CPU: time.Duration(n["cpu_ns"]), Allocs: allocs, GCPause: time.Duration(n["gc_pause_ns"]),
 		RSS: n["rss_kb"] << 10, Backend: c.answer.backend, Version: c.answer.version, Settings: c.answer.settings,
 	}
+	if c.job.Pattern == Multicast {
+		p.Counts = n
+	}
+	return p
 }

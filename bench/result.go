@@ -51,6 +51,8 @@ type Process struct {
 	Backend  string        `json:"backend,omitempty"`
 	Version  string        `json:"version,omitempty"`
 	Settings []string      `json:"settings,omitempty"`
+	// Counts are what else a process of multicast said.
+	Counts map[string]int64 `json:"counts,omitempty"`
 }
 
 // Rate is messages, or round trips, a second.
