@@ -52,6 +52,9 @@ const (
 	CastJoin       CastTest = "join"       // how soon a late receiver hears something
 )
 
+// CastTests are all tests.
+var CastTests = []CastTest{CastThroughput, CastLatency, CastOverload, CastRamp, CastPace, CastJoin}
+
 // A Phase is a stretch of time in which a source sends at a rate.
 type Phase struct {
 	Rate int           `json:"rate"` // messages a second

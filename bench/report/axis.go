@@ -155,6 +155,7 @@ func dimensionOf(workloads []bench.Workload) dimension {
 		{"topics, of all subscribers", count, func(w bench.Workload) float64 { return float64(w.Topics * w.Peers) }},
 		{"sending threads", count, func(w bench.Workload) float64 { return float64(w.Threads) }},
 		{"I/O threads", count, func(w bench.Workload) float64 { return float64(w.Reactors) }},
+		{"packets lost at each receiver, %", count, func(w bench.Workload) float64 { return w.Cast.Loss }},
 		{"requests in flight", count, func(w bench.Workload) float64 { return float64(w.Window) }},
 		{"requests a second", count, func(w bench.Workload) float64 { return float64(w.Rate) }},
 		{"rest between requests", axisLabel(bench.Nanosec), func(w bench.Workload) float64 { return float64(w.Gap) }},
@@ -176,6 +177,8 @@ func peersName(w bench.Workload) string {
 	switch w.Pattern {
 	case bench.PubSub:
 		return "subscribers"
+	case bench.Multicast:
+		return "receivers"
 	case bench.DealerRouter:
 		return "DEALER sockets"
 	case bench.Connect:

@@ -318,6 +318,8 @@ func betterName(w bench.Workload, m bench.Metric) string {
 		return "times the " + rateName(w) + "/s of"
 	case m.Unit == bench.Nanosec:
 		return "times quicker than"
+	case m.Unit != bench.Octets:
+		return "times as good as"
 	default:
 		return "times less memory than"
 	}

@@ -27,6 +27,14 @@ var units = map[string]string{
 	bench.MetricRSS:        "rss-B",
 }
 
+// unitOf is what the format calls a metric.
+func unitOf(m bench.Metric) string {
+	if unit := castUnits[m.Name]; unit != "" {
+		return unit
+	}
+	return units[m.Name]
+}
+
 // Bench writes a report in Go's benchmark format: a line for each result, by
 // names such as
 //
@@ -67,13 +75,20 @@ func Bench(w io.Writer, r *bench.Report) error {
 
 // benchUnits says which way each unit is better.
 func benchUnits(out io.Writer) {
-	for _, unit := range []string{"msgs/s", "rtts/s", "conns/s"} {
+	for _, unit := range []string{"msgs/s", "rtts/s", "conns/s", "highest-msgs/s", "goodput", "goodput-after", "past"} {
 		fmt.Fprintf(out, "Unit %s better=higher\n", unit)
 	}
 	said := make(map[string]bool)
-	for _, w := range []bench.Workload{{Pattern: bench.PushPull}, {Pattern: bench.ReqRep}, {Pattern: bench.Connect}} {
+	all := []bench.Workload{{Pattern: bench.PushPull}, {Pattern: bench.ReqRep}, {Pattern: bench.Connect}}
+	for _, test := range bench.CastTests {
+		all = append(all, bench.Workload{Pattern: bench.Multicast, Cast: bench.Cast{Test: test}})
+	}
+	for _, w := range all {
 		for _, m := range bench.Metrics(w) {
-			if unit := units[m.Name]; unit != "" && !said[unit] {
+			if !m.Lower {
+				continue
+			}
+			if unit := unitOf(m); unit != "" && !said[unit] {
 				said[unit] = true
 				fmt.Fprintf(out, "Unit %s better=lower\n", unit)
 			}
@@ -102,11 +117,11 @@ func benchLine(out io.Writer, w bench.Workload, r *bench.Result) {
 			}
 			add(1e9/v, "ns/op")
 			add(v, rateUnit(w))
-			if w.Pattern.Messages() {
+			if w.Pattern.Messages() || w.Pattern == bench.Multicast {
 				add(v*float64(w.Size)/1e6, "MB/s")
 			}
 		default:
-			add(v, units[m.Name])
+			add(v, unitOf(m))
 		}
 	}
 	if len(fields) > 0 {
@@ -118,7 +133,7 @@ func rateUnit(w bench.Workload) string {
 	switch {
 	case w.Pattern == bench.Connect:
 		return "conns/s"
-	case w.Pattern.Messages():
+	case w.Pattern.Messages() || w.Pattern == bench.Multicast:
 		return "msgs/s"
 	default:
 		return "rtts/s"

@@ -98,6 +98,7 @@ type page struct {
 	Env        []fact
 	Present    []aboutSystem
 	Absent     []bench.SystemAbout
+	Missing    []string // workloads, and why this machine cannot do them
 	Baseline   string
 	Sections   []section
 	Tables     []table
@@ -146,6 +147,7 @@ func HTML(w io.Writer, r *bench.Report) error {
 		mark := legend([]look{s.looks[about.Name]})[0]
 		p.Present = append(p.Present, aboutSystem{about, mark, about.Name == r.Baseline})
 	}
+	p.Missing = missing(r)
 	if len(s.rows) > 0 {
 		p.Sections, p.Tables = s.sections(), s.tables()
 	}
@@ -156,6 +158,21 @@ func HTML(w io.Writer, r *bench.Report) error {
 	}
 	_, err := w.Write(buf.Bytes())
 	return err
+}
+
+// missing names the workloads that cannot be done here, each reason once.
+func missing(r *bench.Report) (lines []string) {
+	names := make(map[string][]string)
+	for _, m := range r.Missing {
+		names[m.Why] = append(names[m.Why], m.Name)
+	}
+	for _, m := range r.Missing {
+		if n := names[m.Why]; n != nil {
+			lines = append(lines, strings.Join(n, ", ")+" ("+m.Why+")")
+			delete(names, m.Why)
+		}
+	}
+	return lines
 }
 
 // made says when a report was made.

@@ -15,6 +15,12 @@ func display(system string) string {
 	switch {
 	case system == "raw":
 		return "raw sockets"
+	case system == "raw-gso":
+		return "raw sockets, GSO and GRO"
+	case system == "to-libzmq":
+		return "zeroring to libzmq"
+	case system == "from-libzmq":
+		return "libzmq to zeroring"
 	case !ok:
 		return system
 	}
@@ -96,10 +102,16 @@ func rateName(w bench.Workload) string {
 
 // metricName is short, as the head of a column.
 func metricName(w bench.Workload, m bench.Metric) string {
+	if name := castNames[m.Name]; name != "" {
+		return name
+	}
 	switch m.Name {
 	case bench.MetricRate:
 		return rateName(w) + "/s"
 	case bench.MetricMean, bench.MetricSlowest:
+		if w.OneWay() {
+			return m.Name
+		}
 		return m.Name + " RTT"
 	case bench.MetricP50, bench.MetricP90, bench.MetricP99, bench.MetricP999:
 		return m.Name
@@ -121,6 +133,9 @@ func metricName(w bench.Workload, m bench.Metric) string {
 // describe says in words what a workload does.
 func describe(w bench.Workload) string {
 	w = w.Normal()
+	if w.Pattern == bench.Multicast {
+		return describeCast(w)
+	}
 	many := func(n int, one, more string) string {
 		if n == 1 {
 			return "one " + one
@@ -222,6 +237,8 @@ func patterns(g group) string {
 			name = "through a proxy"
 		case w.Pattern == bench.Connect:
 			name = "connecting"
+		case w.Pattern == bench.Multicast:
+			name = "PUB to a group"
 		}
 		if !slices.Contains(names, name) {
 			names = append(names, name)

@@ -17,7 +17,7 @@ func (s *subject) sections() (all []section) {
 			"A thin line reaches from the least to the most of them; the ticks on it are the quartiles where there are enough "+
 			"pairs, and its ends where there are not. The better backend's number is bold.", s.glance(groups))
 	}
-	var size, fan, growth, delay []*card
+	var size, fan, growth, delay, cast []*card
 	for _, g := range groups {
 		switch kind := kindOf(g); kind {
 		case sizePlot:
@@ -26,13 +26,18 @@ func (s *subject) sections() (all []section) {
 			fan = append(fan, s.fanCards(g)...)
 		case growthPlot:
 			growth = append(growth, s.growthCards(g)...)
+		case castPlot:
+			cast = append(cast, s.castCards(g)...)
 		case delayPlot:
 			delay = append(delay, s.delayCards(g)...)
 		}
 	}
 	for _, w := range s.report.Workloads {
-		if w.Timed() {
+		switch {
+		case w.Timed():
 			delay = appendCards(delay, s.percentiles(w))
+		case castTail(w):
+			cast = appendCards(cast, s.percentiles(w))
 		}
 	}
 	const whiskers = "Points are medians, whiskers reach from the least run to the most. Scales are logarithmic."
@@ -40,6 +45,8 @@ func (s *subject) sections() (all []section) {
 	add("latency", "Latency", "Round trips, of all runs together. The further right, the rarer: 99.9 is the slowest of a "+
 		"thousand. Lower is better.", delay)
 	add("fan", "Publishing to many", whiskers+" A message to n subscribers is n deliveries.", fan)
+	add("multicast", "Multicast", whiskers+" Each process is on a host of its own, in a network namespace. Latencies are of messages "+
+		"one way, from when they were to be sent, at all receivers; packets are lost at each receiver by itself, repairs too.", cast)
 	add("growth", "As things grow", whiskers+" A flat line is a cost that does not grow.", growth)
 	return all
 }
@@ -53,6 +60,7 @@ const (
 	fanPlot
 	growthPlot
 	delayPlot
+	castPlot
 )
 
 // kindOf looks at what the workloads of a group differ in.
@@ -61,6 +69,8 @@ func kindOf(g group) plotKind {
 	switch dim := dimensionOf(g.workloads); {
 	case first.Plot == "" || len(g.workloads) < 2:
 		return noPlot
+	case first.Pattern == bench.Multicast:
+		return castPlot
 	case first.Timed():
 		return delayPlot
 	case dim.name == sizeDimension:
