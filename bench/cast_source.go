@@ -45,6 +45,10 @@ func (p *player) castSource() error {
 // length: what takes longer is more than the source can do.
 const behind = 20
 
+// restless is the rate from which on a source does not sleep between messages,
+// since each sleep is longer than that by much.
+const restless = 100_000
+
 // sendOnTime sends by a schedule. What is late is sent all the same, but a ramp
 // ends with the phase that the source could not keep up with.
 func (p *player) sendOnTime(link Link, plan schedule) (total uint64, err error) {
@@ -56,8 +60,10 @@ func (p *player) sendOnTime(link Link, plan schedule) (total uint64, err error) 
 	for _, phase := range plan {
 		for i := range phase.Messages() {
 			due := begun + int64(i*uint64(time.Second)/uint64(phase.Rate))
-			if monotonic() < due {
-				sleepUntil(due)
+			for now := monotonic(); now < due; now = monotonic() {
+				if phase.Rate < restless {
+					sleepUntil(due)
+				}
 			}
 			stamp.Put(body, total, due)
 			if err := link.Send(body); err != nil {

@@ -14,11 +14,16 @@ const (
 	castRate    = 20_000
 	castWindow  = 400 * time.Millisecond
 	castCapital = 1 << 10 // octets where throughput is compared by receivers
+
+	// A ramp goes from one rate to another in steps.
+	rampFrom, rampTo = 20_000, 2_000_000 // messages a second
+	rampStep         = 250 * time.Millisecond
 )
 
 func multicast() (all []Workload) {
 	all = append(all, castThroughput()...)
 	all = append(all, castLoss()...)
+	all = append(all, castRamps()...)
 	all = append(all, castOverload()...)
 	return append(all, castOthers()...)
 }
@@ -33,7 +38,7 @@ func castThroughput() (all []Workload) {
 			w.Plot, w.X = "multicast/thr/epgm/1024", float64(receivers)
 		}
 		if receivers > 3 || receivers == 2 {
-			w.Pairs = curvePairs
+			w.Pairs = fewPairs
 		}
 		all = append(all, w)
 	}
@@ -50,21 +55,39 @@ func castThroughput() (all []Workload) {
 }
 
 func castLoss() (all []Workload) {
-	add := func(loss float64, receivers int, plot string, x float64) {
+	add := func(loss float64, receivers, pairs int, plot string, x float64) {
 		all = append(all, Workload{
 			Name:    fmt.Sprintf("multicast/loss/%s/%d", strconv.FormatFloat(loss, 'g', -1, 64), receivers),
 			Pattern: Multicast, Transport: EPGM, Size: castSize, Peers: receivers, Rate: castRate, Plot: plot, X: x,
-			Warmup: castWindow, Duration: 1500 * time.Millisecond, Pairs: curvePairs,
+			Warmup: castWindow, Duration: 1200 * time.Millisecond, Pairs: pairs,
 			Cast: Cast{Test: CastLatency, Switch: true, Loss: loss, Drain: 4 * time.Second},
 		})
 	}
 	for _, loss := range []float64{0, 0.1, 1, 2, 5} {
-		add(loss, 3, "multicast/loss", loss)
+		add(loss, 3, curvePairs, "multicast/loss", loss)
 	}
 	for _, receivers := range []int{1, 2, 4, 8, 16} {
-		add(1, receivers, "multicast/loss/1", float64(receivers))
+		add(1, receivers, fewPairs, "multicast/loss/1", float64(receivers))
 	}
 	return all
+}
+
+// castRamps find what receivers can take. With the defaults it is one row.
+func castRamps() (all []Workload) {
+	var phases []Phase
+	for rate := rampFrom; rate < rampTo; rate += rate * 3 / 10 {
+		phases = append(phases, Phase{rate, rampStep})
+	}
+	for _, receivers := range []int{1, 2, 3, 8, 16} {
+		all = append(all, Workload{
+			Name: fmt.Sprintf("multicast/max/%d", receivers), Pattern: Multicast, Transport: EPGM, Size: castCapital,
+			Peers: receivers, Plot: "multicast/max", X: float64(receivers), Warmup: rampStep, Duration: rampStep, Pairs: fewPairs,
+			Cast: Cast{Test: CastRamp, Drain: 2 * time.Second, Phases: phases},
+		})
+	}
+	defaults := all[2]
+	defaults.Name, defaults.Plot, defaults.X, defaults.Cast.Defaults = "multicast/max/defaults/3", "", 0, true
+	return append(all, defaults)
 }
 
 // castOverload has receivers that can take half of what comes for two seconds:
@@ -87,26 +110,15 @@ func castOverload() []Workload {
 func castOthers() (all []Workload) {
 	all = append(all, Workload{
 		Name: "multicast/lat/1000", Pattern: Multicast, Transport: EPGM, Size: castSize, Peers: 3, Rate: 1000,
-		Warmup: castWindow, Duration: 1500 * time.Millisecond, Cast: Cast{Test: CastLatency},
+		Warmup: castWindow, Duration: 1200 * time.Millisecond, Cast: Cast{Test: CastLatency},
 	})
-	highest := Workload{
-		Name: "multicast/max/3", Pattern: Multicast, Transport: EPGM, Size: 1 << 10, Peers: 3, Pairs: fewPairs,
-		Warmup: castWindow, Duration: 2 * time.Second,
-		Cast: Cast{Test: CastRamp, Drain: 2 * time.Second, Defaults: true},
-	}
-	for rate := 20_000; rate < 600_000; rate += rate / 4 {
-		highest.Cast.Phases = append(highest.Cast.Phases, Phase{rate, castWindow})
-	}
-	alone := highest
-	alone.Name, alone.Peers, alone.Cast.Defaults = "multicast/max/1", 1, false
-	all = append(all, highest, alone)
 	for _, limit := range []struct {
 		name string
 		bits int64
 	}{{"100M", 100_000_000}, {"1G", 1_000_000_000}} {
 		all = append(all, Workload{
 			Name: "multicast/pace/" + limit.name, Pattern: Multicast, Transport: EPGM, Size: 1 << 10, Peers: 1, Pairs: curvePairs,
-			Warmup: castWindow, Duration: 1500 * time.Millisecond, Cast: Cast{Test: CastPace, Limit: limit.bits},
+			Warmup: castWindow, Duration: 1200 * time.Millisecond, Cast: Cast{Test: CastPace, Limit: limit.bits},
 		})
 	}
 	join := Workload{

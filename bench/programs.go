@@ -71,12 +71,16 @@ func (p Programs) Systems() []*System {
 // A few runs suffice for what is far off, or a limit.
 func few(_ Workload, pairs int) int { return min(pairs, fewPairs) }
 
-// fewCasts is for one of two backends between which multicast differs little.
+// fewCasts is for one of two backends, between which multicast differs little.
 func fewCasts(w Workload, pairs int) int {
-	if w.Pattern == Multicast {
+	switch {
+	case w.Pattern != Multicast:
+		return pairs
+	case w.Cast.Loss > 0 && w.Cast.Loss != 1 || w.Normal().Peers > 3:
+		return 0
+	default:
 		return min(pairs, fewPairs)
 	}
-	return pairs
 }
 
 // onlyLatency is for what is made for latency, and burns a processor for it.
@@ -90,7 +94,8 @@ func onlyLatency(w Workload, pairs int) int {
 // castCannot says why a system that knows nothing of PGM cannot do a workload of
 // multicast.
 func castCannot(w Workload) string {
-	if w.Transport != EPGM || w.Cast.Test != CastThroughput && w.Cast.Test != CastLatency {
+	if w.Transport != EPGM || w.Cast.Test == CastOverload || w.Cast.Test == CastPace || w.Cast.Test == CastJoin ||
+		w.Cast.Loss > 0 && w.Peers != 3 {
 		return "raw datagrams are of UDP, and what is lost stays lost"
 	}
 	return ""

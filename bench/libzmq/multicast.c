@@ -10,7 +10,7 @@
 #include "agent.h"
 #include "stamp.h"
 
-enum { MAX_PHASES = 64, RAMP = 4 /* more phases than that are one */, TAKE_BURST = 16, BEHIND = 20 };
+enum { MAX_PHASES = 64, RAMP = 4 /* more phases than that are one */, TAKE_BURST = 16, BEHIND = 20, RESTLESS = 100000 };
 
 static const int64_t LEAD = 150000000;    /* at rest, from the start to the first message */
 static const int64_t CAUGHT_UP = 5000000; /* the age of a message that is as new as any */
@@ -123,8 +123,9 @@ static int send_on_time(struct peer *p, uint8_t *body)
 	for (int i = 0; i < phase_count; i++) {
 		for (uint64_t n = 0; n < phases[i].messages; n++) {
 			int64_t due = begun + (int64_t)(n * (uint64_t)SECOND / (uint64_t)phases[i].rate);
-			if (clock_ns() < due)
-				sleep_until(due);
+			while (clock_ns() < due)
+				if (phases[i].rate < RESTLESS)
+					sleep_until(due);
 			cast_put(p, body, due);
 		}
 		begun += phases[i].length;

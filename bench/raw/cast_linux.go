@@ -57,7 +57,7 @@ func newCastLink(k bench.Kind, j bench.Job, segments bool) (*castLink, error) {
 	if j.Transport != bench.EPGM {
 		return nil, errors.New("not supported: raw datagrams are of UDP")
 	}
-	l := &castLink{size: j.Size, segments: segments, hurry: len(j.Phases) > 0, publisher: k == bench.Publisher, fd: -1}
+	l := &castLink{size: j.Size, segments: segments, hurry: len(j.Phases) == 1, publisher: k == bench.Publisher, fd: -1}
 	n, room := manyDatagrams, max(datagram, j.Size)
 	switch {
 	case segments && l.publisher:

@@ -90,7 +90,11 @@ func (s *subject) castCards(g group) []*card {
 		return system != s.report.Baseline && strings.HasSuffix(system, "-libzmq")
 	})
 	w := g.workloads[0]
-	if !w.OneWay() {
+	switch {
+	case w.Cast.Test == bench.CastRamp:
+		return appendCards(nil, pure.byX(g, metric(w, bench.MetricHighest), g.name,
+			"highest rate of which no receiver lost anything, in messages a second; higher is better"))
+	case !w.OneWay():
 		return appendCards(nil,
 			pure.byX(g, metric(w, bench.MetricRate), g.name, "messages a second at the slowest receiver; higher is better"),
 			pure.byX(g, metric(w, bench.MetricSourceCPU), g.name, "source's CPU time per GB; lower is better"))
