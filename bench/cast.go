@@ -85,6 +85,20 @@ func (w Workload) normalCast() Cast {
 	return c
 }
 
+// tiny makes phases short and slow, and receivers late by less.
+func (c Cast) tiny(w Workload) Cast {
+	const slow, short = 2000, 20 * time.Millisecond
+	var phases []Phase
+	for _, p := range c.Phases {
+		phases = append(phases, Phase{min(p.Rate, slow), short})
+	}
+	if len(phases) == 1 {
+		phases[0] = Phase{w.Rate, w.Warmup + w.Duration*9/8 + 5*short}
+	}
+	c.Phases, c.Late, c.Drain, c.Take = phases, min(c.Late, short), defaultDrain, min(c.Take, slow)
+	return c
+}
+
 func (w Workload) checkCast() error {
 	c := w.Cast
 	switch c.Test {

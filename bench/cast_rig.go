@@ -173,10 +173,13 @@ func nakEntries(frame []byte) int {
 	}
 	for rest := p[header+body+option:]; len(rest) >= option; {
 		kind, length := rest[0], int(rest[1])
+		if length < option || length > len(rest) {
+			break
+		}
 		if kind&0x7f == nakList {
 			entries += (length - option) / 4
 		}
-		if kind&0x80 != 0 || length < option || length > len(rest) {
+		if kind&0x80 != 0 {
 			break
 		}
 		rest = rest[length:]

@@ -178,5 +178,8 @@ func (w Workload) Tiny() Workload {
 	w.Peers, w.Conns, w.Topics = min(w.Peers, 8), min(w.Conns, 8), min(w.Topics, 50)
 	w.Warmup, w.Duration, w.Settle = 5*time.Millisecond, 20*time.Millisecond, min(w.Settle, time.Millisecond)
 	w.Rate = min(w.Rate, 1000)
+	if w.Pattern == Multicast {
+		w.Cast = w.Cast.tiny(w)
+	}
 	return w
 }

@@ -118,7 +118,7 @@ func castOthers() (all []Workload) {
 	}{{"100M", 100_000_000}, {"1G", 1_000_000_000}} {
 		all = append(all, Workload{
 			Name: "multicast/pace/" + limit.name, Pattern: Multicast, Transport: EPGM, Size: 1 << 10, Peers: 1, Pairs: curvePairs,
-			Warmup: castWindow, Duration: 1200 * time.Millisecond, Cast: Cast{Test: CastPace, Limit: limit.bits},
+			Warmup: castWindow, Duration: 1200 * time.Millisecond, Cast: Cast{Test: CastPace, Limit: limit.bits, Defaults: true}, // queues that are short end soon
 		})
 	}
 	join := Workload{

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,6 +32,8 @@ func play(system string, args []string) {
 		serve(&ours.Driver{}, args)
 	case "raw":
 		serve(&raw.Driver{}, args)
+	case "raw-gso":
+		serve(&raw.Driver{Segments: true}, args)
 	case "hang":
 		select {}
 	case "babble":
@@ -40,6 +43,10 @@ func play(system string, args []string) {
 		fmt.Fprintln(os.Stderr, "I am undone")
 		os.Exit(3)
 	default:
+		if fault, ok := strings.CutPrefix(system, "cast-"); ok {
+			serve(&faulty{Driver: &ours.Driver{}, fault: fault}, args)
+			return
+		}
 		serve(&faulty{Driver: &raw.Driver{}, fault: system}, args)
 	}
 }
@@ -89,7 +96,7 @@ type faultyLink struct {
 
 func (f *faulty) Open(k bench.Kind, j bench.Job) (bench.Link, error) {
 	l, err := f.Driver.Open(k, j)
-	if err != nil || k != bench.Pusher && k != bench.Requester {
+	if err != nil || k != bench.Pusher && k != bench.Requester && k != bench.Publisher {
 		return l, err
 	}
 	return &faultyLink{Link: l, fault: f.fault}, nil

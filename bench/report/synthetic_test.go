@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/zeroring/zeroring/bench"
@@ -29,11 +31,19 @@ func synthetic() *bench.Report {
 var standardSystems = []bench.SystemAbout{
 	{Name: "zeroring-uring"}, {Name: "zeroring-epoll"}, {Name: "zeroring-busypoll"}, {Name: "libzmq"}, {Name: "raw"},
 	{Name: "pebbe"}, {Name: "gozeromq"}, {Name: "mangos"}, {Name: "nats", Absent: "no network"},
+	{Name: "from-libzmq"}, {Name: "raw-gso"}, {Name: "to-libzmq"},
 }
 
 // does says whether a system does a workload at all.
 func does(w bench.Workload, system string) bool {
+	if w.Pattern == bench.Multicast {
+		mixed := strings.HasSuffix(system, "-libzmq")
+		return !slices.Contains([]string{"go-zeromq", "nng", "pebbe", "gozeromq", "mangos"}, system) &&
+			(!mixed || w.Name == "multicast/loss/1/3") && (system != "zeroring-busypoll" || w.Name == "multicast/lat/1000")
+	}
 	switch system {
+	case "from-libzmq", "raw-gso", "to-libzmq":
+		return false
 	case "nng", "raw":
 		return w.Pattern == bench.PushPull
 	case "zeroring-busypoll":
@@ -116,13 +126,18 @@ func syntheticWorkloads() (all []bench.Workload) {
 			Plot: "connect/tcp", X: float64(n),
 		})
 	}
+	for _, w := range bench.Standard() {
+		if w.Pattern == bench.Multicast {
+			add(w)
+		}
+	}
 	return all
 }
 
 // speed is how good each system is, in some unit.
 var speed = map[string]float64{
 	"zeroring-uring": 1.9, "zeroring-epoll": 1.5, "zeroring-busypoll": 6, "libzmq": 1, "go-zeromq": 0.12, "nng": 0.45,
-	"raw": 3, "pebbe": 0.7, "gozeromq": 0.3, "mangos": 0.5,
+	"raw": 3, "raw-gso": 9, "from-libzmq": 1.2, "to-libzmq": 1.3, "pebbe": 0.7, "gozeromq": 0.3, "mangos": 0.5,
 }
 
 func syntheticResult(dice *rand.Rand, w bench.Workload, system string, pair int) bench.Result {
@@ -153,6 +168,8 @@ func syntheticResult(dice *rand.Rand, w bench.Workload, system string, pair int)
 		perSecond *= 1 - 0.05*math.Log10(float64(w.Peers*(w.Topics+1)))
 	}
 	switch {
+	case w.Pattern == bench.Multicast:
+		syntheticCast(dice, w, &r, fast)
 	case w.Timed():
 		syntheticLatencies(dice, w, &r, fast)
 	case w.Pattern == bench.Connect:
@@ -178,6 +195,25 @@ func syntheticResult(dice *rand.Rand, w bench.Workload, system string, pair int)
 		r.Processes[role] = p
 	}
 	return r
+}
+
+// syntheticCast has each figure that a workload of multicast may have.
+func syntheticCast(dice *rand.Rand, w bench.Workload, r *bench.Result, fast float64) {
+	r.Messages = int64(fast * 1e5)
+	r.Figures = make(map[string]float64)
+	for _, m := range bench.Metrics(w) {
+		r.Figures[m.Name] = 1e6 * fast
+		if m.Lower {
+			r.Figures[m.Name] = 1e6 / fast
+		}
+		if m.Unit == bench.Times {
+			r.Figures[m.Name] /= 1e6
+		}
+	}
+	r.Figures[bench.MetricLost] = 0
+	if w.OneWay() {
+		syntheticLatencies(dice, w, r, fast/(1+w.Cast.Loss))
+	}
 }
 
 func syntheticLatencies(dice *rand.Rand, w bench.Workload, r *bench.Result, fast float64) {
