@@ -109,7 +109,7 @@ func TestNAKEntries(t *testing.T) {
 	}{
 		{nak(), 1}, {nak(list(1)...), 2}, {nak(list(62)...), 63},
 		{nak(append([]byte{0, 4, 0, 16, 0x0c, 4, 0, 0}, 0x82, 8, 0, 0, 0, 0, 0, 0)...), 2}, // behind another
-		{nak(0, 4, 0, 8, 0x82, 0, 0, 0), 1}, // no length, which ends it
+		{nak(0, 4, 0, 8, 0x82, 0, 0, 0), 1},                                                // no length, which ends it
 		{nak(0, 4, 0, 8, 0x0c, 99, 0, 0), 1},
 		{nak(0, 4), 1},
 	} {

@@ -384,7 +384,13 @@ func TestHGRM(t *testing.T) {
 		t.Errorf("the last line does not have all %d latencies:\n%s", 8000*pairs, text)
 	}
 	entries, err := os.ReadDir(dir)
-	if want := 8 * 4; err != nil || len(entries) != want {
+	casts := 0
+	for _, w := range r.Workloads {
+		if w.OneWay() {
+			casts++
+		}
+	}
+	if want := 8*4 + casts*3; err != nil || len(entries) != want {
 		t.Errorf("%d files, %v, want %d", len(entries), err, want)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -126,8 +127,9 @@ func syntheticWorkloads() (all []bench.Workload) {
 			Plot: "connect/tcp", X: float64(n),
 		})
 	}
+	some := regexp.MustCompile("multicast/(thr/epgm/1024/(1|3)|loss/[015]/3|max/.|overload/link|lat/1000|pace/1G|join)$")
 	for _, w := range bench.Standard() {
-		if w.Pattern == bench.Multicast {
+		if some.MatchString(w.Name) {
 			add(w)
 		}
 	}
