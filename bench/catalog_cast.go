@@ -97,7 +97,7 @@ func castOverload() []Workload {
 	w := Workload{
 		Pattern: Multicast, Transport: EPGM, Size: 1 << 10, Peers: 1, Pairs: fewPairs,
 		Warmup: 500 * time.Millisecond, Duration: 4 * time.Second,
-		Cast: Cast{Test: CastOverload, Switch: true, Drain: 2 * time.Second, Defaults: true, Phases: []Phase{
+		Cast: Cast{Test: CastOverload, Switch: true, Drain: 4 * time.Second, Defaults: true, Phases: []Phase{
 			{capacity / 2, 500 * time.Millisecond}, {2 * capacity, 2 * time.Second}, {capacity / 2, time.Second}, {capacity / 2, time.Second},
 		}},
 	}

@@ -259,8 +259,13 @@ func plotName(w bench.Workload) string {
 	return w.Name
 }
 
-// family is what a workload's name has before the first slash.
+// family is what a workload's name has before the first slash or, of multicast,
+// whose tests have few metrics in common, before the second.
 func family(w bench.Workload) string {
-	first, _, _ := strings.Cut(w.Name, "/")
+	first, rest, _ := strings.Cut(w.Name, "/")
+	if w.Pattern == bench.Multicast {
+		second, _, _ := strings.Cut(rest, "/")
+		return first + "/" + second
+	}
 	return first
 }

@@ -60,17 +60,21 @@ func newGrid() *plotter.Grid {
 }
 
 // labelled draws a plot above what its horizontal axis is of. A plot's own label
-// would make room for itself as if it were at the end of a logarithmic axis.
+// would make room for itself as if it were at the end of a logarithmic axis, as it
+// makes none for the label of the last tick, whose other half is left room for.
 func labelled(p *plot.Plot, text string) func(draw.Canvas) {
 	return func(c draw.Canvas) {
-		above := draw.Crop(c, 0, 0, labelHeight, 0)
+		above := draw.Crop(c, 0, -lastLabel, labelHeight, 0)
 		data := p.DataCanvas(above)
 		c.FillText(textStyle(ink, false, draw.XCenter), vg.Point{X: data.Center().X, Y: c.Min.Y + 4}, text)
 		p.Draw(above)
 	}
 }
 
-const labelHeight = vg.Length(16)
+const (
+	labelHeight = vg.Length(16)
+	lastLabel   = vg.Length(12) // half of its width
+)
 
 // textStyle is of text that we place ourselves.
 func textStyle(c color.Color, heavy bool, align draw.XAlignment) draw.TextStyle {
