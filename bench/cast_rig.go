@@ -232,7 +232,7 @@ func (c *castRun) job(role Role) Job {
 	w, k := c.w, c.w.Cast
 	return Job{
 		Role: role, Pattern: w.Pattern, Transport: w.Transport, Size: w.Size, Sockets: 1, Streams: 1,
-		HWM: w.HWM(), Warmup: w.Warmup.Nanoseconds(), Duration: w.Duration.Nanoseconds(), BusyPoll: c.system.BusyPoll,
+		HWM: w.HWM(), Warmup: w.Warmup.Nanoseconds(), Duration: w.Duration.Nanoseconds(), BusyPoll: c.system.BusyPoll, NoOffload: c.system.NoOffload,
 		Phases: schedule(k.Phases).text(), Drain: k.Drain.Nanoseconds(), Late: k.Late.Nanoseconds(), Take: k.Take,
 		Limit: k.Limit, History: k.History, Defaults: k.Defaults,
 	}

@@ -17,7 +17,7 @@ const (
 
 	// A ramp goes from one rate to another in steps.
 	rampFrom, rampTo = 20_000, 2_000_000 // messages a second
-	rampStep         = 250 * time.Millisecond
+	rampStep         = 200 * time.Millisecond
 )
 
 func multicast() (all []Workload) {
@@ -37,8 +37,11 @@ func castThroughput() (all []Workload) {
 		if t == EPGM && size == castCapital {
 			w.Plot, w.X = "multicast/thr/epgm/1024", float64(receivers)
 		}
-		if receivers > 3 || receivers == 2 {
+		switch {
+		case receivers > 3 || receivers == 2:
 			w.Pairs = fewPairs
+		case size != castCapital || t != EPGM:
+			w.Pairs = curvePairs
 		}
 		all = append(all, w)
 	}
@@ -75,7 +78,7 @@ func castLoss() (all []Workload) {
 // castRamps find what receivers can take. With the defaults it is one row.
 func castRamps() (all []Workload) {
 	var phases []Phase
-	for rate := rampFrom; rate < rampTo; rate += rate * 3 / 10 {
+	for rate := rampFrom; rate < rampTo; rate += rate / 3 {
 		phases = append(phases, Phase{rate, rampStep})
 	}
 	for _, receivers := range []int{1, 2, 3, 8, 16} {

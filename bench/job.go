@@ -107,13 +107,14 @@ type Job struct {
 	BusyPoll  bool      `key:"busypoll"`
 
 	// Of multicast; see Cast.
-	Phases   []string `key:"phases"`   // of a source, separated by commas: messages a second, a colon, nanoseconds
-	Drain    int64    `key:"drain"`    // nanoseconds that a receiver waits for the end of a stream that should be over
-	Late     int64    `key:"late"`     // nanoseconds from the start to when a receiver joins
-	Take     int      `key:"take"`     // messages a second that a receiver takes at most
-	Limit    int64    `key:"limit"`    // bits a second that a source may send; 0 is as many as it can
-	History  int      `key:"history"`  // packets of the past that a source offers, and receivers ask for
-	Defaults bool     `key:"defaults"` // windows and the kernel's buffers are the system's own
+	Phases    []string `key:"phases"`    // of a source, separated by commas: messages a second, a colon, nanoseconds
+	Drain     int64    `key:"drain"`     // nanoseconds that a receiver waits for the end of a stream that should be over
+	Late      int64    `key:"late"`      // nanoseconds from the start to when a receiver joins
+	Take      int      `key:"take"`      // messages a second that a receiver takes at most
+	Limit     int64    `key:"limit"`     // bits a second that a source may send; 0 is as many as it can
+	History   int      `key:"history"`   // packets of the past that a source offers, and receivers ask for
+	NoOffload bool     `key:"nooffload"` // neither GSO nor GRO
+	Defaults  bool     `key:"defaults"`  // windows and the kernel's buffers are the system's own
 }
 
 // Args writes a job as arguments.

@@ -45,13 +45,15 @@ func (p Programs) Systems() []*System {
 	build := func(context.Context) ([]string, error) { return libzmq() }
 	busy := ours("zeroring-busypoll", "")
 	busy.BusyPoll, busy.Runs = true, onlyLatency
+	plain := ours("zeroring-nooffload", "")
+	plain.NoOffload, plain.Runs = true, plainCasts
 	epoll := ours("zeroring-epoll", "epoll")
 	epoll.Runs = fewCasts
 	raw := func(name string, cannot func(Workload) string) *System {
 		return &System{Name: name, Program: append(slices.Clone(p.Self), name), Runs: few, Cannot: cannot}
 	}
 	all := []*System{
-		ours("zeroring-uring", "uring"), epoll, busy,
+		ours("zeroring-uring", "uring"), epoll, busy, plain,
 		{Name: "libzmq", Build: build, Cannot: libzmqCannot},
 		raw("raw", rawCannot),
 		p.peer("pebbe", []string{"CGO_ENABLED=1"}, ""),
@@ -68,15 +70,28 @@ func (p Programs) Systems() []*System {
 	return all
 }
 
-// A few runs suffice for what is far off, or a limit.
-func few(_ Workload, pairs int) int { return min(pairs, fewPairs) }
+// A few runs suffice for what is far off, or a limit. A ramp takes long.
+func few(w Workload, pairs int) int {
+	if w.Cast.Test == CastRamp {
+		return min(pairs, 1)
+	}
+	return min(pairs, fewPairs)
+}
+
+// plainCasts is for what is like a network card without GSO and GRO.
+func plainCasts(w Workload, pairs int) int {
+	if w.Pattern == Multicast && w.Cast.Test == CastThroughput && w.Transport == EPGM && w.Size == castCapital && w.Peers <= 3 {
+		return min(pairs, curvePairs)
+	}
+	return 0
+}
 
 // fewCasts is for one of two backends, between which multicast differs little.
 func fewCasts(w Workload, pairs int) int {
 	switch {
 	case w.Pattern != Multicast:
 		return pairs
-	case w.Cast.Loss > 0 && w.Cast.Loss != 1 || w.Normal().Peers > 3:
+	case w.Cast.Loss > 0 && w.Cast.Loss != 1 || w.Normal().Peers > 3 || w.Cast.Test == CastRamp && w.Normal().Peers != 3:
 		return 0
 	default:
 		return min(pairs, fewPairs)

@@ -16,8 +16,8 @@ type System struct {
 	Receiver, Watcher []string
 	// Env is added to the environment.
 	Env []string
-	// BusyPoll is passed on to its jobs.
-	BusyPoll bool
+	// BusyPoll and NoOffload are passed on to its jobs.
+	BusyPoll, NoOffload bool
 	// Build makes the program if that is needed, and returns its command. An
 	// error says why the system is absent. Nil where Program is there already.
 	Build func(ctx context.Context) ([]string, error)

@@ -17,7 +17,7 @@ func multicast(j bench.Job) socket.MulticastOptions {
 	if rate == 0 {
 		rate = -1
 	}
-	return socket.MulticastOptions{Rate: rate, JoinPackets: j.History, LateJoin: j.History > 0}
+	return socket.MulticastOptions{Rate: rate, JoinPackets: j.History, LateJoin: j.History > 0, NoOffload: j.NoOffload}
 }
 
 // A castLink is a link to a group. It counts what belongs to PGM.

@@ -49,6 +49,9 @@ func (d *Driver) About(j bench.Job) bench.About {
 	if j.BusyPoll {
 		about.Settings = append(about.Settings, "BusyPoll")
 	}
+	if j.NoOffload {
+		about.Settings = append(about.Settings, "NoOffload")
+	}
 	if j.Reactors > 0 {
 		about.Settings = append(about.Settings, fmt.Sprintf("Reactors=%d", j.Reactors))
 	}

@@ -23,7 +23,7 @@ var (
 
 	// ourColours are of one hue, so that this library's lines stand together;
 	// theirColours are Okabe and Ito's, which the colour-blind tell apart.
-	ourColours   = []color.RGBA{{0x00, 0x5f, 0xa8, 0xff}, {0x45, 0xa9, 0xe0, 0xff}, {0x00, 0x2f, 0x5c, 0xff}}
+	ourColours   = []color.RGBA{{0x00, 0x5f, 0xa8, 0xff}, {0x45, 0xa9, 0xe0, 0xff}, {0x00, 0x2f, 0x5c, 0xff}, {0x6f, 0x8f, 0xc9, 0xff}}
 	theirColours = []color.RGBA{
 		{0xd5, 0x5e, 0x00, 0xff}, {0x00, 0x8f, 0x68, 0xff}, {0xc0, 0x5c, 0x97, 0xff}, {0xb8, 0x86, 0x00, 0xff}, {0x70, 0x70, 0x70, 0xff},
 		{0x7d, 0x5f, 0xc4, 0xff},
@@ -60,7 +60,7 @@ type look struct {
 // looks gives each system its look, the baseline always the same.
 func looks(r *bench.Report) map[string]look {
 	all := make(map[string]look)
-	ourGlyphs := []draw.GlyphDrawer{draw.CircleGlyph{}, ngon{4, math.Pi / 4}, ngon{4, 0}}
+	ourGlyphs := []draw.GlyphDrawer{draw.CircleGlyph{}, ngon{4, math.Pi / 4}, ngon{4, 0}, ngon{3, math.Pi / 2}}
 	theirGlyphs := []draw.GlyphDrawer{ngon{3, math.Pi / 2}, ngon{3, -math.Pi / 2}, ngon{4, 0}, ngon{5, math.Pi / 2}, ngon{6, 0}, ngon{4, math.Pi / 4}}
 	mine, theirs := 0, 1
 	for _, s := range r.Systems {

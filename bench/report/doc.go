@@ -22,8 +22,9 @@
 // # Limitations
 //
 //   - Whose name starts with "zeroring" is taken to be this library, on one of
-//     its backends; zeroring-busypoll, which burns a processor, is shown and has
-//     no part in the verdict.
-//   - A page has colours for three systems of this library, the baseline and five
+//     its backends; zeroring-busypoll, which burns a processor, and
+//     zeroring-nooffload, which is without GSO and GRO, are shown and have no part
+//     in the verdict.
+//   - A page has colours for four systems of this library, the baseline and five
 //     others; more share them.
 package report

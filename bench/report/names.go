@@ -24,7 +24,7 @@ func display(system string) string {
 	case !ok:
 		return system
 	}
-	return "zeroring " + strings.Replace(backend, "uring", "io_uring", 1)
+	return "zeroring " + strings.NewReplacer("uring", "io_uring", "nooffload", "without GSO, GRO").Replace(backend)
 }
 
 // ours are the systems that the verdict is about, of those that there are
@@ -51,10 +51,11 @@ func ours(r *bench.Report) (names []string) {
 }
 
 // contenders are those of our systems that the verdict counts: a backend that
-// polls without rest wins by what it costs, and is only shown.
+// polls without rest wins by what it costs, and one that does without offload is
+// for comparison. Both are only shown.
 func contenders(ours []string) (names []string) {
 	for _, s := range ours {
-		if !strings.HasSuffix(s, "-busypoll") {
+		if !strings.HasSuffix(s, "-busypoll") && !strings.HasSuffix(s, "-nooffload") {
 			names = append(names, s)
 		}
 	}
