@@ -20,6 +20,8 @@
 //	ask     ◀▶ echo        REQ and REP, DEALER and ROUTER
 //	send    ─▶ proxy ─▶ recv
 //	connect ─▶ gather      connections rather than messages
+//	send    ─▶ recv, recv  multicast: each on a host of its own
+//	send    ─▶ watch       multicast, packet by packet
 //
 // # What is measured, and how
 //
@@ -37,6 +39,22 @@
 //
 // Processor time, allocations and pauses of the collector are of the window,
 // for each process. Resident memory is the most there was.
+//
+// # Multicast
+//
+// Hosts are network namespaces, which package lab joins by the kernel's bridge or
+// by a switch that loses packets; see [Cast]. It takes root, and elsewhere those
+// workloads are reported as missing.
+//
+// Latency is one way: from when a message was to be sent, by the clock that all
+// processes of a machine share. How much came is of the slowest receiver. What is
+// lost for good is a figure and not a failure, as it is what some of the tests are
+// about; but what comes twice, out of order or corrupt is one. Throughput is of a
+// source that nobody slows down, and may be more than receivers can take, so beside
+// it is the highest rate at which none of them loses anything (multicast/max).
+//
+// Over the bridge a large datagram crosses in one piece where both sides use GSO
+// and GRO, which no network card does so well: zeroring-nooffload does without.
 //
 // # What the numbers are for
 //
