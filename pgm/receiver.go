@@ -163,7 +163,12 @@ func (r *Receiver) handleData(at time.Duration, t Type, d *Data) {
 		r.syn = r.options.Present.Has(OptSYN)
 	}
 	if ahead := d.SQN.Sub(w.lead); ahead > w.limit || d.SQN.Sub(w.next) < -w.limit {
-		if r.stray(d.SQN) {
+		switch {
+		case t == TypeRDATA:
+			// What others miss may be older than all that we remember, and says
+			// nothing of where the source is.
+			r.stats.OutOfWindow++
+		case r.stray(d.SQN):
 			r.jumpTo(d.SQN, GapResync)
 			r.trail = d.Trail
 			r.accept(d)

@@ -618,6 +618,21 @@ func TestReceiverJumps(t *testing.T) {
 	}
 }
 
+// TestReceiverOldRepairs: what others get repaired, and is far behind us, moves
+// nothing.
+func TestReceiverOldRepairs(t *testing.T) {
+	k := newTalk(t, ReceiverConfig{WindowPackets: 16})
+	k.spm(0, 99, ours())
+	k.odata(numbers(100, 50)...)
+	k.said = nil
+	k.rdata(101, 102, 103, 104, 105, 106)
+	k.odata(150)
+	k.want("data 150")
+	if s := k.r.Stats(); s.OutOfWindow != 6 || s.Gaps != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestReceiverOverrun(t *testing.T) {
 	k := newTalk(t, ReceiverConfig{WindowPackets: 16})
 	k.spm(0, 99, ours())
