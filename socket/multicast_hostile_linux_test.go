@@ -67,7 +67,7 @@ func TestMulticastBrokenPayloads(t *testing.T) {
 // TestMulticastTooLarge: a message over the limit is lost, by its frames or all of
 // them, and none of it is kept; the next one is received.
 func TestMulticastTooLarge(t *testing.T) {
-	const limit = 1000
+	const limit = 5000 // more than a packet
 	onMulticast(t, func(t *testing.T, b *bed) {
 		for _, order := range []bool{false, true} {
 			l := newLink(t)
@@ -76,7 +76,7 @@ func TestMulticastTooLarge(t *testing.T) {
 			pub := b.pub(t, l.endpoint())
 			for _, m := range [][]string{
 				{filler(1, limit+1)}, {filler(2, 100_000)}, {"head", filler(3, limit), filler(4, limit)},
-				{filler(5, limit), filler(6, limit)}, {filler(7, 400), filler(8, 400), filler(9, 400)},
+				{filler(5, limit), filler(6, limit)}, {filler(7, 2000), filler(8, 2000), filler(9, 2000)},
 			} {
 				send(t, pub, filler(0, 900))
 				if got := recv(t, sub); got[0] != filler(0, 900) {
@@ -85,6 +85,9 @@ func TestMulticastTooLarge(t *testing.T) {
 				send(t, pub, m...)
 				for ev := events.next(); ev.Kind != socket.EventGap; ev = events.next() {
 				}
+				until(t, "all of it has come", func() bool {
+					return multicastStats(t, sub).Sources[0].Delivered == multicastStats(t, pub).Source.ODATA
+				})
 			}
 			send(t, pub, "next")
 			if m, err := sub.Recv(patient(t)); err != nil || m.Missed() == 0 || string(m.Frame(0)) != "next" {
@@ -92,6 +95,35 @@ func TestMulticastTooLarge(t *testing.T) {
 			} else {
 				m.Release()
 			}
+			if n := multicastStats(t, sub).Sources[0].Invalid; n != 5 {
+				t.Errorf("%d packets of 5 messages count as invalid", n)
+			}
+		}
+	})
+}
+
+// TestMulticastPiecesOfMany: in the order of arrival, what waits for something missing
+// may be more than the largest message.
+func TestMulticastPiecesOfMany(t *testing.T) {
+	onMulticast(t, func(t *testing.T, b *bed) {
+		s := newScripted(newLink(t))
+		sub := b.sub(t, s.endpoint(), func(o *socket.Options) { o.MaxMsgSize, o.Multicast.ArrivalOrder = 5000, true })
+		s.spm(0, ^pgm.SQN(0))
+		s.odata(0, "first")
+		want(t, sub, "first")
+		const n = 5
+		piece := func(kind pgm.Type, i, k int) {
+			octets := stream(filler(i, 4000))
+			halves := [][]byte{payload(0, octets[:2000]), payload(pgm.NoMessage, octets[2000:])}
+			s.multicast(s.packet(kind, pgm.SQN(1+2*i+k), 0, halves[k]))
+		}
+		for i := range n {
+			piece(pgm.TypeODATA, i, 1) // and the first half is missing
+		}
+		for i := range n {
+			s.asked(pgm.SQN(1 + 2*i))
+			piece(pgm.TypeRDATA, i, 0)
+			wantMissed(t, sub, 0, filler(i, 4000))
 		}
 	})
 }

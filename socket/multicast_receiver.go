@@ -84,7 +84,14 @@ func (a *audience) end(l *multicast) {
 
 // full reports whether the user's queue has no room, and if so has the host say
 // when it has. Reactor thread.
-func (l *multicast) full() bool { return !l.sends() && !l.p.left.Load() && l.p.in.full() }
+func (l *multicast) full() bool {
+	if l.sends() || l.p.left.Load() {
+		return false
+	}
+	l.mu.Lock() // who repairs fills the queue too
+	defer l.mu.Unlock()
+	return l.p.in.full()
+}
 
 // heard takes in a packet of a source, or another receiver's to a source. Under mu.
 func (l *multicast) heard(now time.Time, d *reactor.Datagram, tsi pgm.TSI, h *pgm.Header, body []byte, corrupt bool) {
@@ -141,7 +148,7 @@ func (a *audience) find(l *multicast, now time.Time, id SourceID, h *pgm.Header,
 		LatencyBudget: o.LatencyBudget, ArrivalOrder: o.ArrivalOrder, Join: o.LateJoin,
 	}, now)
 	if o.ArrivalOrder {
-		s.scatter = newScatter(s.unpacker, o.ReceivePackets)
+		s.scatter = newScatter(s.unpacker, o.ReceivePackets, o.ReceiveOctets)
 	}
 	s.timer.Fire = func(time.Time) { l.repair(s) }
 	a.sources[id] = s

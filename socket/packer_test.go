@@ -192,7 +192,7 @@ func TestScatter(t *testing.T) {
 		numbered(messages)
 		payloads := packAll(rng, messages, 20+rng.IntN(1400))
 		l := testLane(t)
-		s := newScatter(newUnpacker(1<<20, 1<<20), 1<<16)
+		s := newScatter(newUnpacker(1<<20, 1<<20), 1<<16, 1<<20)
 		first := pgm.SQN(0xffffffff - rng.Uint32N(100))
 		lost := map[int]bool{}
 		for _, k := range rng.Perm(len(payloads)) {
@@ -234,7 +234,7 @@ func FuzzUnpack(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte, cut uint8) {
 		l := testLane(t)
 		u := newUnpacker(1<<12, 1<<14)
-		s := newScatter(newUnpacker(1<<12, 1<<14), 64)
+		s := newScatter(newUnpacker(1<<12, 1<<14), 64, 1<<14)
 		for sqn := pgm.SQN(0); len(data) > 0; sqn++ {
 			n := min(int(cut)+1, len(data))
 			_ = u.unpack(l, data[:n], 1)

@@ -37,10 +37,10 @@ type looseHead struct {
 	last   bool // a message begins behind it, so this one ends here
 }
 
-func newScatter(u *unpacker, packets int) *scatter {
+func newScatter(u *unpacker, packets, octets int) *scatter {
 	return &scatter{
 		whole: u, chains: make(map[pgm.SQN]*chain), heads: make(map[pgm.SQN]looseHead),
-		limit: u.limit, span: pgm.SQN(packets),
+		limit: octets, span: pgm.SQN(packets),
 	}
 }
 
