@@ -9,6 +9,7 @@
 #   make sim      whole sockets on the simulated network, SEEDS of them
 #   make bench    compare with libzmq and others, and write a report (ONLY=regexp for some)
 #   make soak     saturation with peers that come and go, for SOAK on each backend
+#   make pgm-grid every cell of multicast's interop and loss matrices, by GRIDSEEDS of them (CELLS=regexp for some)
 #   make micro    micro-benchmarks, to compare two commits with
 #   make perf     libzmq's perf programs, ours, into bin/
 #   make deps     a real libzmq and OpenPGM to test against, and iproute2, from Debian's packages
@@ -21,6 +22,8 @@ ONLY     ?=
 PAIRS    ?= 5
 OUT      ?= bin/bench
 SOAK     ?= 10m
+GRIDSEEDS ?= 1
+CELLS    ?= .
 RACEFLAGS ?=
 TESTFLAGS ?=
 
@@ -80,6 +83,11 @@ soak:
 	@$(GO) build -o bin/zperf ./tools/zperf
 	ZERORING_BACKEND=epoll bin/zperf soak --for $(SOAK)
 	ZERORING_BACKEND=uring bin/zperf soak --for $(SOAK)
+
+# It needs root. A seed takes half an hour.
+pgm-grid: deps
+	@$(GO) test -c -o bin/pgm-grid ./tools/interop/multicast
+	cd tools/interop/multicast && $(CURDIR)/bin/pgm-grid -test.run '^TestGrid$$' -test.timeout 0 -grid -seeds $(GRIDSEEDS) -cells '$(CELLS)'
 
 micro:
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...

@@ -256,3 +256,45 @@ func TestIPv6(t *testing.T) {
 		tx.stop()
 	})
 }
+
+// TestLateJoinOfOurs has a SUB come in a pause, of which it learns by an SPM: it asks
+// for what the source offers of the past, and has that whole, with loss on the way.
+func TestLateJoinOfOurs(t *testing.T) {
+	for i, transport := range transports {
+		backend, ok := mine(i)
+		if !ok {
+			continue
+		}
+		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
+			l := lab.Start(t, lab.Config{Hosts: 2, Seed: 1})
+			n := net{transport: transport, backend: backend}
+			const count, offered = 1000, 400
+			p := plan{source: 1, sizes: []int{1000}, count: count, parts: 1, rate: 4000}
+			pub := startPub(t, l.Host(1), newEngine(t, backend), n.address(l.Host(1), ours), p, socket.MulticastOptions{JoinPackets: offered})
+			if err := l.SetAll(lab.Faults{Loss: 5}); err != nil {
+				t.Fatal(err)
+			}
+			if err := pub.send(t.Context(), 0, count/2); err != nil {
+				t.Fatal(err)
+			}
+			sub := n.receive(t, l.Host(2), ours, listening{
+				count: count, sources: 2, mark: offered / 2, options: socket.MulticastOptions{LateJoin: true},
+			}).(*ourSub)
+			sub.reached()
+			if err := pub.send(t.Context(), count/2, count); err != nil {
+				t.Fatal(err)
+			}
+			if !await(func() bool { return sub.got.Load()+sub.begun.Load() >= count }) {
+				t.Errorf("%d of the messages from %d on", sub.got.Load(), sub.begun.Load())
+			}
+			pub.stop()
+			sub.stop()
+			y := sub.report().sources[1]
+			t.Logf("began with %d", y.first)
+			if y.first > count/2-offered/4 || y.received != count-y.first || y.last != count-1 || y.duplicate+y.late+y.corrupt+y.torn > 0 {
+				t.Errorf("%+v\n%s", y, sub.heard())
+			}
+		})
+	}
+}

@@ -263,22 +263,14 @@ func heardLost(s *ourSub) (n uint64) {
 // await waits until something is so for each SUB.
 func (r *lossRun) await(what string, done func(s *ourSub) bool) {
 	r.t.Helper()
-	look := time.NewTicker(2 * time.Millisecond)
-	defer look.Stop()
-	limit := time.After(patience)
-	for i := 0; i < len(r.subs); {
-		if done(r.subs[i]) {
-			i++
+	for _, s := range r.subs {
+		if await(func() bool { return done(s) }) {
 			continue
 		}
-		select {
-		case <-look.C:
-		case <-limit:
-			for k, s := range r.subs {
-				r.t.Errorf("host %d: %d received, %d lost: %s", sourceHost+1+k, s.got.Load(), heardLost(s), s.heard())
-			}
-			r.t.Fatalf("%s of %d have not come; the source: %+v", what, r.c.count, r.pub.source())
+		for k, s := range r.subs {
+			r.t.Errorf("host %d: %d received, %d lost: %s", sourceHost+1+k, s.got.Load(), heardLost(s), s.heard())
 		}
+		r.t.Fatalf("%s of %d have not come; the source: %+v", what, r.c.count, r.pub.source())
 	}
 }
 

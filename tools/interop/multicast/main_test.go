@@ -2,6 +2,7 @@ package multicast
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -21,6 +22,10 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	if endpoint := os.Getenv(subVariable); endpoint != "" {
+		os.Exit(beSub(endpoint))
+	}
+	flag.Parse()
 	code := 1
 	defer func() { os.Exit(code) }()
 	var err error

@@ -204,6 +204,7 @@ type ourSub struct {
 	mark    int
 
 	got      atomic.Int64 // messages of all sources
+	begun    atomic.Int64 // the number of the first
 	pausing  pause        // what the user of the SUB does instead of receiving
 	unmarked int          // messages behind missing ones whose Missed says another number
 	inOrder  bool         // that this is to be so
@@ -300,6 +301,21 @@ func (s *ourSub) reached() {
 	}
 }
 
+// await waits until something is so, and reports whether it is before patience ends.
+func await(done func() bool) bool {
+	look := time.NewTicker(2 * time.Millisecond)
+	defer look.Stop()
+	limit := time.After(patience)
+	for !done() {
+		select {
+		case <-look.C:
+		case <-limit:
+			return false
+		}
+	}
+	return true
+}
+
 // complete is how many sources have been received whole.
 func (s *ourSub) complete() (n int) {
 	for _, y := range s.tallies {
@@ -334,7 +350,9 @@ func (s *ourSub) take(m *socket.Message) {
 	if s.inOrder && y.received > 0 && int(first.sequence)-y.last-1 != m.Missed() {
 		s.unmarked++
 	}
-	s.got.Add(1)
+	if s.got.Add(1) == 1 {
+		s.begun.Store(int64(first.sequence))
+	}
 	if s.mark--; s.mark == 0 {
 		close(s.marks)
 	}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -21,6 +22,8 @@ type peer struct {
 	lines *bufio.Scanner
 	said  bytes.Buffer // on standard error
 	wait  func() error
+
+	process *exec.Cmd
 }
 
 // startPeer starts a program in a host, or here if the host is nil, and returns
@@ -28,8 +31,13 @@ type peer struct {
 func startPeer(t *testing.T, h *lab.Host, program string, args ...string) *peer {
 	t.Helper()
 	needPeers(t)
-	path := filepath.Join(programs, program)
-	p := &peer{t: t, name: program}
+	return startProgram(t, h, filepath.Join(programs, program), nil, args...)
+}
+
+// startProgram is startPeer of any program, with more in its environment.
+func startProgram(t *testing.T, h *lab.Host, path string, environment []string, args ...string) *peer {
+	t.Helper()
+	p := &peer{t: t, name: filepath.Base(path)}
 	var cmd *exec.Cmd
 	start := func() error { return cmd.Start() }
 	if h == nil {
@@ -38,9 +46,13 @@ func startPeer(t *testing.T, h *lab.Host, program string, args ...string) *peer 
 	} else {
 		inside := h.Command(t.Context(), path, args...)
 		cmd, start, p.wait = inside.Cmd, inside.Start, inside.Wait
-		p.name = fmt.Sprintf("%s on host %d", program, h.Number())
+		p.name = fmt.Sprintf("%s on host %d", p.name, h.Number())
 	}
 	cmd.Stderr = &p.said
+	p.process = cmd
+	if environment != nil {
+		cmd.Env = append(os.Environ(), environment...)
+	}
 	var err error
 	if p.in, err = cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
@@ -117,7 +129,7 @@ func (y tally) counts() tally {
 // A report is what a receiver says at its end.
 type report struct {
 	end     string // all, idle or input
-	resets  int    // OpenPGM's
+	resets  int    // OpenPGM's; of our own program, lost packets
 	sources map[int]tally
 }
 
