@@ -48,12 +48,22 @@ type link struct {
 	conn  *net.UDPConn // bound to far, so that what is for a source there arrives
 }
 
+// newLink takes a port that is none of those that the kernel hands out: a socket at near
+// that only sends might be given it.
 func newLink(t testing.TB) *link {
 	t.Helper()
-	l := &link{t: t, group: ownGroup}
-	l.conn = listenAt(t, netip.AddrPortFrom(far, 0))
-	l.port = l.conn.LocalAddr().(*net.UDPAddr).AddrPort().Port()
-	return l
+	for range 100 {
+		l := &link{t: t, group: ownGroup, port: uint16(10_000 + names.Add(1)%20_000)}
+		c, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(far, l.port)))
+		if err != nil {
+			continue // somebody has it, of all addresses
+		}
+		t.Cleanup(func() { c.Close() })
+		l.conn = c
+		return l
+	}
+	t.Fatal("no port is free")
+	return nil
 }
 
 // listenAt is a socket of the test's. Those that are bound to an address of the

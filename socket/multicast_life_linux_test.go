@@ -85,8 +85,8 @@ func TestMulticastTypes(t *testing.T) {
 func TestMulticastBindFailsHalfway(t *testing.T) {
 	onMulticast(t, func(t *testing.T, b *bed) {
 		l := newLink(t)
-		taken := listenAt(t, netip.AddrPortFrom(near, 0))
-		port := netip.MustParseAddrPort(taken.LocalAddr().String()).Port()
+		port := newLink(t).port
+		taken := listenAt(t, netip.AddrPortFrom(near, port))
 		endpoint := fmt.Sprintf("%s|%v;%v:%d", l.endpoint(), near, l.second().group, port)
 		pub := b.open(t, socket.TypePub)
 		for range 3 {
