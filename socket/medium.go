@@ -285,6 +285,16 @@ func (e *Engine) leaveMedium(m *medium, in []*intake) {
 	}
 }
 
+// join has l hear what is sent from now on, even if others have read before it
+// starts.
+func (l *multicast) join() {
+	for g := range l.legs {
+		for _, i := range l.legs[g].intakes {
+			i.join(l)
+		}
+	}
+}
+
 // join has l hear what i receives from now on, once even if i is that of two of its
 // legs. Any goroutine.
 func (i *intake) join(l *multicast) {

@@ -115,16 +115,6 @@ func (s *Socket) openMulticast(e endpoint) error {
 	return nil
 }
 
-// join has l hear what is sent from now on, even if others have read before it
-// starts.
-func (l *multicast) join() {
-	for g := range l.legs {
-		for _, i := range l.legs[g].intakes {
-			i.join(l)
-		}
-	}
-}
-
 // open opens the descriptors.
 func (l *multicast) open(e endpoint) error {
 	s := l.host
