@@ -18,6 +18,36 @@ import (
 	"github.com/zeroring/zeroring/socket"
 )
 
+// TestMulticastLateJoinOfPub: what a PUB offers of the past is received by a SUB that
+// comes late, before what is sent then.
+func TestMulticastLateJoinOfPub(t *testing.T) {
+	onMulticast(t, func(t *testing.T, b *bed) {
+		l := newLink(t)
+		first := b.sub(t, l.endpoint())
+		pub := b.pub(t, l.endpoint(), func(o *socket.Options) { o.Multicast.JoinPackets = 3 })
+		for i := range 10 {
+			send(t, pub, filler(i, 1000)) // in a packet each, since it is received first
+			want(t, first, filler(i, 1000))
+		}
+		late := b.sub(t, l.endpoint(), func(o *socket.Options) { o.Multicast.LateJoin = true })
+		send(t, pub, filler(10, 1000))
+		got := recv(t, late)
+		for i := range 11 {
+			if got[0] != filler(i, 1000) {
+				continue
+			}
+			if i != 7 && i != 8 { // as the last message was sent before or after the SPM
+				t.Errorf("begins with message %d, though 3 are offered", i)
+			}
+			for i++; i < 11; i++ {
+				wantMissed(t, late, 0, filler(i, 1000))
+			}
+			return
+		}
+		t.Errorf("received %s", brief(got))
+	})
+}
+
 // filler is text of that many octets, unlike that of other numbers.
 func filler(n, octets int) string {
 	line := fmt.Sprintf("%d.", n)
