@@ -430,6 +430,9 @@ func (i *intake) takeIn(now time.Time, n int, byReactor bool) {
 			i.m.counters.truncated.Add(1)
 			continue
 		}
+		if len(d.Data) == 0 {
+			i.m.counters.malformed.Add(1)
+		}
 		for data := d.Data; len(data) > 0; {
 			packet := data
 			if d.Segment > 0 && d.Segment < len(data) {

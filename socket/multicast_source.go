@@ -324,5 +324,6 @@ func (l *multicast) passOn(packet []byte) {
 	}
 	leg.writer.Add(leg.to, packet, 0)
 	_ = leg.writer.Flush(l.r, l.inner)
+	leg.writer.Clear() // its memory is the reader's, and receivers ask again
 	l.source.passed++
 }
