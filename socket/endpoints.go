@@ -231,6 +231,35 @@ func (s *Socket) Disconnect(endpoint string) error {
 	return s.notFound("disconnect", endpoint)
 }
 
+// closeMulticast takes the endpoint back, if it is multicast and the socket's. What is
+// queued is sent first, within Linger, and nothing more is queued when it returns.
+func (s *Socket) closeMulticast(endpoint string) bool {
+	s.mu.Lock()
+	l, linger := s.multicasts[endpoint], s.opts.Linger
+	delete(s.multicasts, endpoint)
+	s.mu.Unlock()
+	if l == nil {
+		return false
+	}
+	s.sendMu.Lock()
+	s.pat.settle()
+	l.p.left.Store(true)
+	s.unlockSend()
+	s.wakeSender()
+	l.closeWithin(linger)
+	return true
+}
+
+// multicastsOf returns the links that are to be closed, in the order they were made.
+func multicastsOf(all map[string]*multicast) []*multicast {
+	var list []*multicast
+	for _, l := range all {
+		list = append(list, l)
+	}
+	slices.SortFunc(list, func(a, b *multicast) int { return a.serial - b.serial })
+	return list
+}
+
 // retire ends connections once what is queued for them is sent, within linger.
 // Nothing more is queued when it returns.
 func (s *Socket) retire(linger time.Duration, connections ...*session) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -74,7 +73,8 @@ type leg struct {
 // sends reports whether l is a source.
 func (l *multicast) sends() bool { return l.source != nil }
 
-// openMulticast makes s use the endpoint e.
+// openMulticast makes s use the endpoint e. The second time does nothing, as libzmq
+// has it of these types of socket.
 func (s *Socket) openMulticast(e endpoint) error {
 	switch {
 	case s.typ != TypePub && s.typ != TypeXPub && s.typ != TypeSub && s.typ != TypeXSub:
@@ -82,29 +82,22 @@ func (s *Socket) openMulticast(e endpoint) error {
 	case s.engine.network != nil:
 		return errNoDatagrams
 	}
+	s.dialing.Lock()
+	defer s.dialing.Unlock()
+	s.mu.Lock()
+	again := s.multicasts[e.text] != nil
+	s.mu.Unlock()
+	if again {
+		return nil
+	}
 	l := &multicast{host: s, endpoint: e.text, inner: reactor.NoFD, raw: e.transport == transportPGM}
 	if err := l.open(e); err != nil {
 		return err
-	}
-	s.mu.Lock()
-	again, closed := s.multicasts[e.text] != nil, s.closed.Load()
-	if !again && !closed {
-		s.multicasts[e.text] = l
-	}
-	s.mu.Unlock()
-	if again || closed {
-		l.abandon()
-		if again {
-			return nil // as libzmq has it of these types of socket
-		}
-		return ErrClosed
 	}
 	if l.serial = s.enlist(); l.serial == 0 {
 		l.abandon()
 		return ErrClosed
 	}
-	l.r = l.legs[0].medium.key.r
-	l.p = l.newPipe()
 	if !s.attach(l.p, l.sends()) {
 		l.abandon()
 		s.delist()
@@ -112,6 +105,16 @@ func (s *Socket) openMulticast(e endpoint) error {
 	}
 	l.join()
 	l.r.Post(&l.tasks.start)
+	s.mu.Lock()
+	open := !s.closed.Load()
+	if open {
+		s.multicasts[e.text] = l // not before: who finds it there may end it, and that comes after start
+	}
+	s.mu.Unlock()
+	if !open {
+		l.closeWithin(0)
+		return ErrClosed
+	}
 	return nil
 }
 
@@ -142,6 +145,7 @@ func (l *multicast) open(e endpoint) error {
 	l.tasks.close.Run, l.tasks.sever.Run, l.tasks.tell.Run = l.close, l.severed, l.tell
 	l.tasks.await.Run, l.tasks.repair.Run = l.await, l.repairAll
 	l.clock.Fire, l.closing.timer.Fire = l.tick, l.close
+	l.r, l.p = l.legs[0].medium.key.r, l.newPipe()
 	return nil
 }
 
@@ -166,6 +170,7 @@ func (l *multicast) openLeg(on line, at place) error {
 	if err != nil {
 		g.fd = reactor.NoFD
 	}
+	g.op = reactor.Op{Kind: reactor.OpWritable, FD: g.fd, Owner: l}
 	l.legs = append(l.legs, g)
 	if err == nil && len(l.legs) == 1 && l.sends() && !l.raw {
 		opts.Hops, opts.Loop = -1, true
@@ -206,25 +211,6 @@ func (l *multicast) explain(err error) error {
 	return err
 }
 
-// closeMulticast takes the endpoint back, if it is multicast and the socket's. What is
-// queued is sent first, within Linger, and nothing more is queued when it returns.
-func (s *Socket) closeMulticast(endpoint string) bool {
-	s.mu.Lock()
-	l, linger := s.multicasts[endpoint], s.opts.Linger
-	delete(s.multicasts, endpoint)
-	s.mu.Unlock()
-	if l == nil {
-		return false
-	}
-	s.sendMu.Lock()
-	s.pat.settle()
-	l.p.left.Store(true)
-	s.unlockSend()
-	s.wakeSender()
-	l.closeWithin(linger)
-	return true
-}
-
 // newPipe gives l its pipe.
 func (l *multicast) newPipe() *pipe {
 	p := newPipe(l.host, new(lane), new(lane))
@@ -256,9 +242,7 @@ func (l *multicastEnd) roomReady() { l.r.Post(&l.tasks.resume) }
 // start sets l going. Reactor thread.
 func (l *multicast) start(now time.Time) {
 	for g := range l.legs {
-		leg := &l.legs[g]
-		leg.op = reactor.Op{Kind: reactor.OpWritable, FD: leg.fd, Owner: l}
-		for _, i := range leg.intakes {
+		for _, i := range l.legs[g].intakes {
 			i.begin()
 		}
 	}
@@ -311,15 +295,16 @@ func (l *multicast) Complete(now time.Time, op *reactor.Op) {
 	}
 	l.mu.Unlock()
 	err := reactor.ErrnoError(op.Result)
-	if err != nil && !errors.Is(err, reactor.ErrCanceled) {
-		l.troubled(now, "sending", err)
-	}
 	if l.closing.over {
 		l.finish()
 		return
 	}
-	if err != nil {
-		return
+	switch {
+	case err == nil:
+	case errors.Is(err, reactor.ErrCanceled):
+		return // the group of reactors is being closed
+	default:
+		l.troubled(now, "sending", err) // and tries
 	}
 	l.mu.Lock()
 	for g := range l.legs {
@@ -485,14 +470,4 @@ func (l *multicast) dispatch(g *leg) bool {
 		}
 	}
 	return true
-}
-
-// multicastOf returns the links that are to be closed, in the order they were made.
-func multicastsOf(all map[string]*multicast) []*multicast {
-	var list []*multicast
-	for _, l := range all {
-		list = append(list, l)
-	}
-	slices.SortFunc(list, func(a, b *multicast) int { return a.serial - b.serial })
-	return list
 }
