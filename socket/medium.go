@@ -22,7 +22,8 @@ import (
 // Which descriptor hears what is not left to chance where several programs of a host
 // use a port. An intake is bound to what it is to hear: the group, of whose packets
 // each intake of this host gets a copy, or our own address, to which receivers
-// send their NAKs. The latter is opened for sources only: of several descriptors
+// send their NAKs. Sources share theirs. A receiver has its own, so that it alone waits
+// when its user does not receive. The latter is opened for sources only: of several descriptors
 // that are bound to one address and port the kernel gives a NAK to just one, and
 // a receiver must not take those of another program's source. A source that gets
 // NAKs for a transport session unknown here passes them on, by the group and within
@@ -34,7 +35,7 @@ type medium struct {
 	reader *reactor.DatagramReader
 
 	intakes map[intakeKey]*intake // under media.mu
-	users   int                   // links, under media.mu
+	homed   bool                  // it counts as a connection of its reactor
 
 	sources  map[pgm.TSI]*multicast // under work
 	counters mediumCounters
@@ -61,6 +62,7 @@ type mediumKey struct {
 type intakeKey struct {
 	group   netip.Addr // invalid: what comes to the interface's own address
 	sources string     // who alone is heard, as text; empty for all
+	only    *multicast // the receiver whose it is; nil for sources, who share it
 }
 
 // An intake is a descriptor that receives.
@@ -73,15 +75,16 @@ type intake struct {
 
 	// Under work.
 	links  []*multicast
+	begun  bool // the reactor has to do with it
 	ending bool
 	drops  uint32 // by the kernel, as last told
 	looks  int    // by calls
 	leased int    // looks when the lease was last extended
 
 	// The reactor's.
-	begun   bool
 	stalled atomic.Bool // a receiver's queue is full: nothing is read until there is room
 	lease   reactor.Timer
+	leaving reactor.Task // end
 
 	lent atomic.Bool // no operation is in flight: calls read. Changed under work
 }
@@ -185,9 +188,10 @@ func (e *Engine) enter(l *multicast, on *line, p place, r *reactor.Reactor) (*me
 	m := e.mediumAt(l.raw, on, p, r)
 	var needs []intakeKey
 	if l.sends() {
-		needs = append(needs, intakeKey{})
+		needs = append(needs, intakeKey{}, intakeKey{on.group, sourcesText(on.sources), nil})
+	} else {
+		needs = append(needs, intakeKey{on.group, sourcesText(on.sources), l})
 	}
-	needs = append(needs, intakeKey{on.group, sourcesText(on.sources)})
 	var in []*intake
 	for _, key := range needs {
 		i, err := m.intake(l, key, on)
@@ -197,7 +201,6 @@ func (e *Engine) enter(l *multicast, on *line, p place, r *reactor.Reactor) (*me
 		}
 		in = append(in, i)
 	}
-	m.users++
 	return m, in, nil
 }
 
@@ -208,12 +211,12 @@ func (e *Engine) mediumAt(raw bool, on *line, p place, r *reactor.Reactor) *medi
 			return m
 		}
 	}
-	if r == nil {
-		r = e.group.Home()
-		r.Leave() // links count, not media
+	homed := r == nil
+	if homed {
+		r = e.group.Home() // until leaveMedium
 	}
 	m := &medium{
-		key: mediumKey{r, raw, p.addr, on.port}, engine: e, nic: p.nic,
+		key: mediumKey{r, raw, p.addr, on.port}, engine: e, nic: p.nic, homed: homed,
 		intakes: make(map[intakeKey]*intake), sources: make(map[pgm.TSI]*multicast),
 		reader: reactor.NewDatagramReader(readDatagrams, maxDatagram),
 	}
@@ -264,24 +267,26 @@ func (m *medium) intake(l *multicast, key intakeKey, on *line) (*intake, error) 
 		}
 		i = &intake{m: m, key: key, fd: fd}
 		i.op = reactor.Op{Kind: reactor.OpReadable, FD: fd, Owner: i}
-		i.lease.Fire = i.checkLease
+		i.lease.Fire, i.leaving.Run = i.checkLease, i.end
 		m.intakes[key] = i
 	}
 	i.users++
 	return i, nil
 }
 
-// leaveMedium takes back what enter did for intakes in. Under media.mu, and on the
-// reactor if they have been begun.
+// leaveMedium takes back what enter did for intakes in. Under media.mu.
 func (e *Engine) leaveMedium(m *medium, in []*intake) {
 	for _, i := range in {
 		if i.users--; i.users == 0 {
 			delete(m.intakes, i.key)
-			i.end()
+			i.leave()
 		}
 	}
-	if len(m.intakes) == 0 {
+	if len(m.intakes) == 0 && e.media.all[m.key] == m {
 		delete(e.media.all, m.key)
+		if m.homed {
+			m.key.r.Leave()
+		}
 	}
 }
 
@@ -322,18 +327,30 @@ func (i *intake) part(l *multicast) {
 	i.links = slices.DeleteFunc(i.links, func(other *multicast) bool { return other == l })
 }
 
-// end closes the descriptor, at once or when its operation has completed.
-func (i *intake) end() {
+// leave closes the descriptor of an intake that has no users any more. Any goroutine.
+func (i *intake) leave() {
+	i.m.work.Lock()
+	begun := i.begun
+	i.m.work.Unlock()
+	if begun {
+		i.m.key.r.Post(&i.leaving)
+		return
+	}
+	i.m.key.r.CloseFD(i.fd)
+}
+
+// end closes the descriptor, at once or when its operation has completed. Reactor
+// thread.
+func (i *intake) end(time.Time) {
 	i.m.work.Lock()
 	defer i.m.work.Unlock()
 	r := i.m.key.r
 	i.lent.Store(false)
-	if i.ending = true; i.begun {
-		r.StopTimer(&i.lease)
-		if r.InFlight(&i.op) {
-			r.Cancel(&i.op)
-			return
-		}
+	i.ending = true
+	r.StopTimer(&i.lease)
+	if r.InFlight(&i.op) {
+		r.Cancel(&i.op)
+		return
 	}
 	r.CloseFD(i.fd)
 }
@@ -343,11 +360,11 @@ func (i *intake) Complete(_ time.Time, op *reactor.Op) {
 	switch {
 	case i.ending:
 		i.m.key.r.CloseFD(i.fd)
-	case op.Result < 0:
+	case reactor.ErrnoError(op.Result) == reactor.ErrCanceled:
 		// The group of reactors is being closed, after its sockets were: nobody is
 		// left to hear.
 	default:
-		i.read()
+		i.read() // which tells of an error, if it was one, and waits again
 	}
 }
 
@@ -470,7 +487,7 @@ func (i *intake) packet(now time.Time, d *reactor.Datagram, packet []byte) {
 		m.counters.checksum.Add(1)
 	}
 	if h.Type.IsUpstream() && !corrupt {
-		if l := m.sources[tsi]; l != nil {
+		if l := m.sources[tsi]; l != nil && slices.Contains(i.links, l) {
 			l.asked(now, d, &h, body)
 			return
 		}

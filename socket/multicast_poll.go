@@ -15,12 +15,12 @@ import (
 // lend hands reading over to calls, if one looks for what this intake receives and
 // polling pays. Under work, reactor thread.
 func (i *intake) lend() bool {
-	if len(i.links) != 1 {
-		return false // others would wait for who polls
+	l := i.key.only
+	if l == nil || len(l.legs) > 1 {
+		return false // others would wait for who polls, or who polls for another intake
 	}
-	l := i.links[0]
 	s := l.host
-	if l.sends() || s.cast.Load() != l || s.engine.spin == 0 || s.closed.Load() {
+	if s.cast.Load() != l || s.engine.spin == 0 || s.closed.Load() {
 		return false
 	}
 	if !l.spin.pays() && !s.engine.mayPoll() || !s.hungry.Swap(false) {
@@ -46,7 +46,7 @@ func (i *intake) checkLease(now time.Time) {
 	if !i.lent.Load() || i.ending {
 		return
 	}
-	if looks != i.leased && !i.links[0].host.closed.Load() {
+	if looks != i.leased && !i.key.only.host.closed.Load() {
 		i.leased = looks
 		i.m.key.r.StartTimer(&i.lease, now.Add(leaseTime))
 		return
@@ -56,18 +56,10 @@ func (i *intake) checkLease(now time.Time) {
 
 // readFromCaller is a polled's.
 func (l *multicast) readFromCaller() readResult {
-	found := readNone
-	for g := range l.legs {
-		for _, i := range l.legs[g].intakes {
-			switch i.readFromCaller() {
-			case readNotMine:
-				return readNotMine
-			case readSome:
-				found = readSome
-			}
-		}
+	if l.sends() {
+		return readNotMine
 	}
-	return found
+	return l.legs[0].intakes[0].readFromCaller()
 }
 
 func (i *intake) readFromCaller() readResult {
@@ -101,16 +93,7 @@ func (l *multicast) yieldReading() {
 	}
 }
 
-func (l *multicast) callersRead() bool {
-	for g := range l.legs {
-		for _, i := range l.legs[g].intakes {
-			if !i.lent.Load() {
-				return false
-			}
-		}
-	}
-	return !l.sends()
-}
+func (l *multicast) callersRead() bool { return !l.sends() && l.legs[0].intakes[0].lent.Load() }
 
 func (l *multicast) spinning() *spinning    { return &l.spin }
 func (l *multicast) home() *reactor.Reactor { return l.r }

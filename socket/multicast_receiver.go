@@ -83,7 +83,7 @@ func (a *audience) end(l *multicast) {
 }
 
 // full reports whether the user's queue has no room, and if so has the host say
-// when it has. Reactor thread.
+// when it has. Who reads, without mu.
 func (l *multicast) full() bool {
 	if l.sends() || l.p.left.Load() {
 		return false
@@ -155,12 +155,12 @@ func (a *audience) find(l *multicast, now time.Time, id SourceID, h *pgm.Header,
 	return s
 }
 
-// makeRoom forgets the source that is heard least, of those that have not proven
-// themselves: whoever makes sources up by the thousand replaces his own.
+// makeRoom forgets the source that is heard least, of those that have ended or not
+// proven themselves: whoever makes sources up by the thousand replaces his own.
 func (a *audience) makeRoom(l *multicast) bool {
 	var oldest *hearing
 	for _, s := range a.sources {
-		if s.packets < proven && (oldest == nil || s.rx.Heard().Before(oldest.rx.Heard())) {
+		if (s.packets < proven || s.rx.Ended()) && (oldest == nil || s.rx.Heard().Before(oldest.rx.Heard())) {
 			oldest = s
 		}
 	}
@@ -171,9 +171,12 @@ func (a *audience) makeRoom(l *multicast) bool {
 	return true
 }
 
-// forget drops a source. Under mu, reactor thread.
+// forget drops a source. Under mu.
 func (a *audience) forget(l *multicast, s *hearing, err error) {
-	s.gone = true // and its timer, if it runs, finds that
+	s.gone = true
+	if !l.away {
+		l.r.StopTimer(&s.timer) // else it finds that when it fires
+	}
 	delete(a.sources, s.id)
 	if a.last == s {
 		a.last = nil
@@ -205,9 +208,7 @@ func (s *hearing) drain(l *multicast, at time.Time) {
 		case pgm.ReceiverGap:
 			s.introduce(l)
 			s.lose(ev.SQN, ev.Last)
-			l.announce = append(l.announce, announcement{kind: EventGap, id: s.id, gap: &Gap{
-				Source: s.id, First: ev.SQN, Last: ev.Last, Reason: ev.Reason,
-			}})
+			l.announceGap(Gap{Source: s.id, First: ev.SQN, Last: ev.Last, Reason: ev.Reason})
 		case pgm.ReceiverFIN, pgm.ReceiverRST:
 			err := io.EOF
 			if ev.Kind == pgm.ReceiverRST {
@@ -255,9 +256,15 @@ func (s *hearing) introduce(l *multicast) {
 func (s *hearing) spoilt(l *multicast, sqn pgm.SQN, err error) {
 	s.invalid++
 	s.lose(sqn, sqn)
-	l.announce = append(l.announce, announcement{kind: EventGap, id: s.id, err: err, gap: &Gap{
-		Source: s.id, First: sqn, Last: sqn, Err: err,
-	}})
+	l.announceGap(Gap{Source: s.id, First: sqn, Last: sqn, Err: err})
+}
+
+// announceGap announces g, if anybody listens: whoever sends what he likes can make gaps
+// by the million. Under mu.
+func (l *multicast) announceGap(g Gap) {
+	if l.host.events.watched.Load() > 0 {
+		l.announce = append(l.announce, announcement{kind: EventGap, id: g.Source, gap: &g, err: g.Err})
+	}
 }
 
 // settle does what is left to do after a batch of packets. Under mu.
@@ -298,9 +305,10 @@ func (l *multicast) show(now time.Time) {
 func (l *multicast) repair(s *hearing) {
 	now := l.r.Now()
 	l.mu.Lock()
-	s.due = time.Time{}
-	s.ask(l, now)
-	l.show(now)
+	if s.due = (time.Time{}); !s.gone {
+		s.ask(l, now)
+		l.show(now)
+	}
 	l.mu.Unlock()
 }
 
