@@ -154,12 +154,6 @@ func (d *DatagramWriter) Len() int { return len(d.queue) }
 // of a message one by one, and so it does from then on.
 func (d *DatagramWriter) Flush(r *Reactor, fd FD) error { return r.driver.writeDatagrams(fd, d) }
 
-// Clear forgets what is queued.
-func (d *DatagramWriter) Clear() {
-	d.done = 0
-	d.drop(len(d.queue))
-}
-
 // drop forgets the first n messages, and the part of the next that was sent.
 func (d *DatagramWriter) drop(n int) {
 	rest := copy(d.queue, d.queue[n:])

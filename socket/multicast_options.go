@@ -98,7 +98,7 @@ type MulticastOptions struct {
 	MaxSources int
 
 	// SourceTimeout is after how long a silent source is forgotten: sources say at
-	// least every 30 s that they are there. Zero means 100 s.
+	// least every 30 s that they are there. At least 1 ms. Zero means 100 s.
 	SourceTimeout time.Duration
 
 	// Timestamps has messages carry when they arrived: see Message.Received.
@@ -141,7 +141,7 @@ func (o *MulticastOptions) check() error {
 		{"ReceiveOctets", int64(o.ReceiveOctets), minWindow, math.MaxInt32},
 		{"ReceivePackets", int64(o.ReceivePackets), 16, 1 << 24},
 		{"MaxSources", int64(o.MaxSources), 1, 1 << 20},
-		{"SourceTimeout", int64(o.SourceTimeout), 0, math.MaxInt64},
+		{"SourceTimeout", int64(o.SourceTimeout), int64(time.Millisecond), math.MaxInt64},
 	} {
 		if n.value != 0 && (n.value < n.min || n.value > n.max) {
 			return &OptionError{"Multicast." + n.name, fmt.Sprintf("%d is not in %d..%d", n.value, n.min, n.max)}
@@ -223,7 +223,7 @@ func (o *MulticastOptions) source(tsi pgm.TSI, on *line, nla netip.Addr, raw boo
 	}
 	return pgm.SourceConfig{
 		TSI: tsi, Port: on.port, NLA: nla, Group: on.group, MaxTPDU: size - spareTPDU,
-		Rate: o.Rate / 8, RepairShare: o.RepairShare,
+		Rate: (o.Rate + 7) / 8, RepairShare: o.RepairShare,
 		WindowOctets: o.WindowOctets, WindowAge: o.RecoveryInterval, QueuePackets: queuePackets,
 		JoinPackets: o.JoinPackets, FEC: o.FEC, RTT: o.RTT, Receivers: o.Receivers,
 	}

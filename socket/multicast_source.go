@@ -27,18 +27,20 @@ type source struct {
 	scratch [][]byte // for packets that are not the window's, one each until they are sent
 	used    int      // of scratch
 
-	passed   uint64    // what receivers asked of other programs' sources
-	clock    time.Time // what the multicast's clock is set to; zero for nothing
-	sentAt   time.Time // when it last had nothing left to send
-	quick    int       // calls in a row that came right after that
-	nudged   bool      // asked for something that is to be sent
-	asking   time.Time // when a NAK came last
-	finished time.Time // when all was sent, of a source that is being closed
+	passed   uint64                  // what receivers asked of other programs' sources
+	relay    *reactor.DatagramWriter // by which that goes
+	relayed  []byte                  // what it has not sent yet
+	clock    time.Time               // what the multicast's clock is set to; zero for nothing
+	sentAt   time.Time               // when it last had nothing left to send
+	quick    int                     // calls in a row that came right after that
+	nudged   bool                    // asked for something that is to be sent
+	asking   time.Time               // when a NAK came last
+	finished time.Time               // when all was sent, of a source that is being closed
 }
 
 // newSource returns a source that has sent nothing.
 func newSource(cfg pgm.SourceConfig, noGSO bool, now time.Time) *source {
-	s := &source{tsi: cfg.TSI, noGSO: noGSO, engine: pgm.NewSource(cfg, now)}
+	s := &source{tsi: cfg.TSI, noGSO: noGSO, engine: pgm.NewSource(cfg, now), relay: reactor.NewDatagramWriter(1)}
 	s.scratch = make([][]byte, scratchPackets)
 	for i := range s.scratch {
 		s.scratch[i] = make([]byte, cfg.MaxTPDU)
@@ -318,12 +320,12 @@ func (s *source) parted(l *multicast, now time.Time) bool {
 // passOn multicasts a packet of a receiver within this host: it is for a source of
 // another program. Reactor thread, under mu.
 func (l *multicast) passOn(packet []byte) {
-	leg := &l.legs[0]
-	if l.inner == reactor.NoFD || leg.writer.Len() > 0 {
+	s := l.source
+	if l.inner == reactor.NoFD || s.relay.Len() > 0 && s.relay.Flush(l.r, l.inner) != nil {
 		return // receivers ask again
 	}
-	leg.writer.Add(leg.to, packet, 0)
-	_ = leg.writer.Flush(l.r, l.inner)
-	leg.writer.Clear() // its memory is the reader's, and receivers ask again
-	l.source.passed++
+	s.relayed = append(s.relayed[:0], packet...)
+	s.relay.Add(l.legs[0].to, s.relayed, 0)
+	_ = s.relay.Flush(l.r, l.inner)
+	s.passed++
 }

@@ -22,6 +22,7 @@ type scatter struct {
 	chains map[pgm.SQN]*chain    // by the packet that is next
 	heads  map[pgm.SQN]looseHead // by packet
 	octets int                   // in both
+	sweeps int                   // from how many pieces on sweep comes next
 	limit  int                   // most octets there may be
 	span   pgm.SQN               // how many packets behind the newest one may be missing
 }
@@ -40,7 +41,7 @@ type looseHead struct {
 func newScatter(u *unpacker, packets, octets int) *scatter {
 	return &scatter{
 		whole: u, chains: make(map[pgm.SQN]*chain), heads: make(map[pgm.SQN]looseHead),
-		limit: octets, span: pgm.SQN(packets),
+		limit: octets, span: pgm.SQN(packets), sweeps: sweepPieces,
 	}
 }
 
@@ -73,7 +74,7 @@ func (s *scatter) unpack(to *lane, sqn pgm.SQN, payload []byte, stamp int64) err
 	case c != nil:
 		return errPieces
 	}
-	if len(s.heads)+len(s.chains) > sweepPieces {
+	if len(s.heads)+len(s.chains) > s.sweeps {
 		s.sweep(sqn)
 	}
 	if err = s.extend(to, sqn, stamp); err == nil {
@@ -158,7 +159,8 @@ func (c *chain) whole() bool {
 	return false
 }
 
-// sweepPieces is from how many pieces on it looks for those that are of no use.
+// sweepPieces is from how many pieces on it looks for those that are of no use, and
+// again when there are twice as many as it has left.
 const sweepPieces = 1024
 
 // sweep drops what nothing will complete any more: pieces of messages that began
@@ -166,6 +168,7 @@ const sweepPieces = 1024
 func (s *scatter) sweep(newest pgm.SQN) {
 	old := func(sqn pgm.SQN) bool { return sqn.Before(newest) && newest-sqn > s.span }
 	s.drop(old, old)
+	s.sweeps = max(sweepPieces, 2*(len(s.heads)+len(s.chains)))
 }
 
 // lose gives up the messages that have pieces in packets first to last, which are

@@ -86,7 +86,7 @@ func (s *xpub) attach(p *pipe) {
 	s.fan.settle() // with InvertMatching p is one of those whom all is for
 	s.dist.add(p)
 	s.fq.add(p)
-	if p.oneWay && !s.invert {
+	if p.oneWay {
 		s.sendAll(p)
 	}
 	s.drain()
@@ -95,7 +95,7 @@ func (s *xpub) attach(p *pipe) {
 // sendAll subscribes p to everything: who receives by multicast chooses by itself.
 // The user is told as of any other subscription, so that a proxy passes it on.
 func (s *xpub) sendAll(p *pipe) {
-	if s.subs.add(nil, p) && !s.manual {
+	if !s.invert && s.subs.add(nil, p) && !s.manual {
 		s.tell(p.number, [][]byte{{subscribeOctet}})
 	}
 	p.subscribed(1)
