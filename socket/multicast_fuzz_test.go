@@ -33,7 +33,7 @@ func newEar(t *testing.T, arrival bool) *ear {
 		t.Fatal(err)
 	}
 	m := &medium{key: mediumKey{port: earPort, addr: netip.MustParseAddr("127.0.0.1")}, sources: make(map[pgm.TSI]*multicast)}
-	l := &multicast{host: s, audience: newAudience(&s.opts, 1)}
+	l := &multicast{host: s, away: true, audience: newAudience(&s.opts, 1)}
 	l.legs = []leg{{line: line{group: earGroup, port: earPort}, medium: m}}
 	l.p = l.newPipe()
 	l.p.in.hwm.Store(unlimited)
