@@ -67,7 +67,7 @@ func castLoss() (all []Workload) {
 		})
 	}
 	for _, loss := range []float64{0, 0.1, 1, 2, 5} {
-		add(loss, 3, curvePairs, "multicast/loss", loss)
+		add(loss, 3, fewPairs, "multicast/loss", loss)
 	}
 	for _, receivers := range []int{1, 2, 4, 8, 16} {
 		add(1, receivers, fewPairs, "multicast/loss/1", float64(receivers))
@@ -113,7 +113,7 @@ func castOverload() []Workload {
 func castOthers() (all []Workload) {
 	all = append(all, Workload{
 		Name: "multicast/lat/1000", Pattern: Multicast, Transport: EPGM, Size: castSize, Peers: 3, Rate: 1000,
-		Warmup: castWindow, Duration: 1200 * time.Millisecond, Cast: Cast{Test: CastLatency},
+		Warmup: castWindow, Duration: 1200 * time.Millisecond, Pairs: curvePairs, Cast: Cast{Test: CastLatency},
 	})
 	for _, limit := range []struct {
 		name string
