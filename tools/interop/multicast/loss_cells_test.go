@@ -35,11 +35,9 @@ func lossCells() (cells []lossCell) {
 		add(lossCell{name: "loss " + tt.loss + " shared", faults: "shared,loss=" + tt.loss, p50: tt.p50, p99: tt.p99, rate: tt.rate})
 		add(lossCell{name: "loss " + tt.loss + " in IP", raw: true, size: packetMessage + 8, faults: "loss=" + tt.loss, p50: tt.p50, p99: tt.p99, rate: tt.rate})
 	}
-	// A burst is of so many frames, and when all is sent few come that could end it.
-	over := []lossStep{faultsAt(1, "")}
 	for _, burst := range []string{"0.2:20", "0.05:500"} {
-		add(lossCell{name: "burst " + burst, faults: "burst=" + burst, steps: over})
-		add(lossCell{name: "burst " + burst + " shared", faults: "shared,burst=" + burst, steps: over})
+		add(lossCell{name: "burst " + burst, faults: "burst=" + burst})
+		add(lossCell{name: "burst " + burst + " shared", faults: "shared,burst=" + burst})
 	}
 	add(lossCell{name: "burst 0.2:20 in IP", raw: true, size: packetMessage + 8, faults: "burst=0.2:20"})
 	add(lossCell{name: "duplicates", faults: "dup=5"})

@@ -182,6 +182,9 @@ func (c lossCell) run(t *testing.T, backend string, seed uint64) lossResult {
 		r.harm()
 	}
 	r.sendSteps()
+	if strings.Contains(c.faults+c.to2, "burst") {
+		r.endFaults() // a burst is of so many frames, and few come now that could end it
+	}
 	r.await("all", func(s *ourSub) bool { return int(s.got.Load())+int(heardLost(s)) >= c.count })
 	frames := r.harmed()
 	r.end()
@@ -291,12 +294,17 @@ func (r *lossRun) harmed() (n uint64) {
 	return n
 }
 
-// end ends the faults and then the source, which all must hear of.
-func (r *lossRun) end() {
+func (r *lossRun) endFaults() {
 	r.t.Helper()
 	if err := r.lab.SetAll(); err != nil {
 		r.t.Fatal(err)
 	}
+}
+
+// end ends the faults and then the source, which all must hear of.
+func (r *lossRun) end() {
+	r.t.Helper()
+	r.endFaults()
 	if sent := int(r.pub.source().ODATA - r.base); sent != r.c.count-warmUp && r.c.pub.FEC.Group == 0 {
 		r.t.Errorf("%d messages are not %d packets", r.c.count-warmUp, sent)
 	}

@@ -142,6 +142,12 @@ func (c cell) run(t *testing.T, backend string, seed uint64) {
 	for _, s := range senders {
 		s.sent(p.count)
 	}
+	if f.BurstEnter > 0 {
+		// A burst is of so many frames, and few come now that could end it.
+		if err := l.SetAll(); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for i, rx := range receivers {
 		c.judge(t, i, rx, p)
 	}
