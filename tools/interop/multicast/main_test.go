@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +39,32 @@ func TestMain(m *testing.M) {
 		build("zpub", "-lzmq"), build("zsub", "-lzmq"),
 		build("opgm", pkgConfig("openpgm-5.3")...),
 	)
+	goroutines, descriptors, _ := held()
 	code = m.Run()
+	var g, d int
+	var stacks string
+	left := !await(func() bool {
+		g, d, stacks = held()
+		return g <= goroutines && d <= descriptors
+	})
+	if left && code == 0 {
+		fmt.Fprintf(os.Stderr, "leaked: %d goroutines and %d descriptors, were %d and %d\n%s", g, d, goroutines, descriptors, stacks)
+		code = 1
+	}
+}
+
+// held counts what must not grow: goroutines, but for those of the pool for blocking
+// calls, which belong to the process, and descriptors.
+func held() (goroutines, descriptors int, stacks string) {
+	all := make([]byte, 4<<20)
+	stacks = string(all[:runtime.Stack(all, true)])
+	for _, g := range strings.Split(stacks, "\n\n") {
+		if !strings.Contains(g, "panjf2000/ants") {
+			goroutines++
+		}
+	}
+	open, _ := os.ReadDir("/proc/self/fd")
+	return goroutines, len(open), stacks
 }
 
 // pkgConfig returns what a library needs of the compiler. If it fails, so does
