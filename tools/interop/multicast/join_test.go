@@ -53,7 +53,7 @@ func TestSubAfterPub(t *testing.T) {
 func TestLateJoin(t *testing.T) {
 	eachPair(t, func(t *testing.T, n net, r row) {
 		l := lab.Start(t, lab.Config{Hosts: 2, Fabric: lab.Bridge})
-		p := plan{source: 1, sizes: []int{100, 5000, 33}, count: 1200, parts: 3, rate: 2000}
+		p := plan{source: 1, sizes: []int{100, 5000, 33}, count: 3000, parts: 3, rate: 2000}
 		before := n.receive(t, l.Host(2), ours, listening{count: p.count, mark: 100}).(*ourSub)
 		tx := n.send(t, l.Host(1), r.sources[0], p)
 		tx.begin()
