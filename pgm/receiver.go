@@ -162,7 +162,7 @@ func (r *Receiver) handleData(at time.Duration, t Type, d *Data) {
 		r.join(d.SQN, d.Trail)
 		r.syn = r.options.Present.Has(OptSYN)
 	}
-	if ahead := d.SQN.Sub(w.lead); ahead > w.limit || d.SQN.Sub(w.next) < -w.limit {
+	if !w.near(d.SQN) {
 		switch {
 		case t == TypeRDATA:
 			// What others miss may be older than all that we remember, and says
@@ -381,11 +381,12 @@ func (r *Receiver) jumpTo(target SQN, reason GapReason) {
 // https://www.rfc-editor.org/rfc/rfc3208#section-6.3
 func (r *Receiver) advanceTrail(at time.Duration, trail SQN) {
 	w := r.rxw
-	if !r.trail.Before(trail) || trail.Sub(w.lead) > w.limit+1 {
+	ahead := (trail - 1).Sub(w.lead)
+	if !r.trail.Before(trail) || ahead > w.limit {
 		return
 	}
 	r.trail = trail
-	if w.lead.Before(trail - 1) {
+	if ahead > 0 { // not Before: half the numbers away, each is before the other
 		w.extend(at, trail-1) // these exist, and are out of reach already
 	}
 	if w.next.Before(trail) {

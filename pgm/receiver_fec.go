@@ -231,7 +231,7 @@ func (r *Receiver) handleParity(at time.Duration, h *Header, d *Data) {
 	case !ok:
 		r.stats.ParityErrors++
 		return
-	case d.SQN.Sub(d.Trail) < 0, last.Sub(w.lead) > w.limit, start.Sub(w.next) < -w.limit:
+	case d.SQN.Sub(d.Trail) < 0, !w.near(last), !w.near(start):
 		r.stats.OutOfWindow++
 		return
 	}

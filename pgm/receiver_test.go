@@ -633,6 +633,34 @@ func TestReceiverOldRepairs(t *testing.T) {
 	}
 }
 
+// TestReceiverHalfway: numbers half of all away are neither ahead nor behind, and no
+// packet with one makes the window as large.
+func TestReceiverHalfway(t *testing.T) {
+	const half = 1 << 31
+	for d := SQN(half - 3); d <= half+3; d++ {
+		for e := SQN(half - 3); e <= half+3; e++ {
+			for _, back := range []SQN{0, 1, 2, 3} {
+				k := newTalk(t, ReceiverConfig{WindowPackets: 16})
+				k.spm(100, 99, ours())
+				k.odata(100)
+				k.tell(packetOf(TypeODATA, 100+d, 100+e))
+				k.tell(packetOf(TypeODATA, 101-back, 100+e))
+				k.spm(100+e, 100+d, ours())
+				k.spm(100+e, 101-back, ours())
+				if n := len(k.r.rxw.places); n > 1024 {
+					t.Fatalf("%d places after packets %d and %d", n, 100+d, 100+e)
+				}
+			}
+		}
+	}
+}
+
+// packetOf is a data packet with that trail.
+func packetOf(kind Type, sqn, trail SQN) []byte {
+	h := NewHeader(kind, testTSI, 5555)
+	return AppendData(nil, &h, &Data{SQN: sqn, Trail: trail, Payload: []byte(fmt.Sprint(uint32(sqn)))}, nil)
+}
+
 func TestReceiverOverrun(t *testing.T) {
 	k := newTalk(t, ReceiverConfig{WindowPackets: 16})
 	k.spm(0, 99, ours())

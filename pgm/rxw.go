@@ -105,6 +105,14 @@ func (w *rxw) at(sqn SQN) *rxPacket { return &w.places[sqn&w.mask] }
 // has reports whether sqn has a place.
 func (w *rxw) has(sqn SQN) bool { return sqn-w.next < w.lead+1-w.next }
 
+// near reports whether sqn is at most limit behind next, and at most limit ahead of
+// lead. Two Subs do not tell: half the numbers away, what is ahead of one is behind the
+// other.
+func (w *rxw) near(sqn SQN) bool {
+	limit := SQN(w.limit)
+	return sqn-(w.next-limit) <= w.lead-w.next+2*limit
+}
+
 // extend makes lead the newest packet known to exist. Those before it that were
 // not known are missing. The caller has checked that lead is ahead by at most
 // limit.
