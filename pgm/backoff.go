@@ -48,6 +48,7 @@ type backOff struct {
 	rtt       estimate      // NAK to NCF
 	repair    estimate      // NCF to RDATA
 	guard     time.Duration // guardTime ≤ guard ≤ maxGuardTime
+	strain    int           // 0 ≤ strain ≤ maxStrain: see strained
 }
 
 // newBackOff knows nothing of the source yet.
@@ -97,8 +98,24 @@ func (b *backOff) repeat(retries uint8) time.Duration {
 
 // data returns how long to wait for RDATA: NAK_RDATA_IVL.
 func (b *backOff) data(retries uint8) time.Duration {
-	return grow(b.repair.limit(b.roundTrip()), retries)
+	return min(grow(b.repair.limit(b.roundTrip()), retries)<<(b.strain/strainStep), maxRepeat)
 }
+
+// A source or a network that is overloaded repeats what was asked for later than it
+// is waited for. Then all is asked for again and again, and that adds to the load,
+// while nothing can be learnt of how long repairs take: those that come may answer
+// any of the questions. So what is waited for doubles with each strainStep that
+// timeouts, counted twice, are ahead of repairs that came in time.
+const (
+	strainStep = 64
+	maxStrain  = 4*strainStep - 1
+)
+
+// strained notes that a repair did not come in time.
+func (b *backOff) strained() { b.strain = min(b.strain+2, maxStrain) }
+
+// eased notes that one did.
+func (b *backOff) eased() { b.strain = max(b.strain-1, 0) }
 
 // grow doubles an interval with each third retry. The first are for loss, which
 // passes soon; the others are for a source that cannot keep up.

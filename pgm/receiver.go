@@ -251,6 +251,9 @@ func (r *Receiver) recovered(at time.Duration, t Type, sqn SQN, p *rxPacket) {
 	if t != TypeRDATA {
 		return
 	}
+	if p.dataRetries == 0 {
+		r.backOff.eased()
+	}
 	if p.state == rxWaitData && p.dataRetries == 0 && p.restarts <= 1 {
 		r.backOff.repair.sample(at - p.since)
 	}

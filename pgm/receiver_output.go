@@ -296,6 +296,7 @@ func (r *Receiver) expired(at time.Duration, sqn SQN, p *rxPacket) {
 			return
 		}
 		p.dataRetries++
+		r.backOff.strained()
 	} else {
 		p.ncfRetries++
 	}

@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"runtime"
 	"time"
 
 	"github.com/zeroring/zeroring/reactor"
@@ -23,7 +24,10 @@ func (i *intake) lend() bool {
 	if s.cast.Load() != l || s.engine.spin == 0 || s.closed.Load() {
 		return false
 	}
-	if !l.spin.pays() && !s.engine.mayPoll() || !s.hungry.Swap(false) {
+	// With few processors a look takes one from the source, or from the other receivers
+	// on this host, who hear the same packet at the same time.
+	pays := l.spin.pays() && runtime.NumCPU() >= manyProcessors
+	if !pays && !s.engine.mayPoll() || !s.hungry.Swap(false) {
 		return false
 	}
 	i.leased = i.looks

@@ -70,6 +70,12 @@ const (
 	// pumpRounds is how often one turn of the reactor packs and sends.
 	pumpRounds = 16
 
+	// castGap is how soon after the last a call must send, several times in a row, for
+	// the reactor to send for it. It is longer than burstGap: to send costs many times
+	// what it does by tcp where receivers are on this host, and messages that wait for
+	// the reactor become one packet.
+	castGap = 200 * time.Microsecond
+
 	// partingQuiet is for how long nobody must have asked a closed source for a
 	// repair until it goes.
 	partingQuiet = 200 * time.Millisecond
@@ -104,7 +110,7 @@ func (l *multicast) flushFromCaller() {
 	defer l.mu.Unlock()
 	now := l.r.Now()
 	s := l.source
-	if s.quick++; now.Sub(s.sentAt) > burstGap {
+	if s.quick++; now.Sub(s.sentAt) > castGap {
 		s.quick = 0
 	}
 	if l.ended || l.stuck() {
