@@ -16,7 +16,7 @@ import (
 // can be wrong with them, and has it count what it was.
 func TestHarnessTally(t *testing.T) {
 	needPeers(t)
-	pub, err := socket.NewXPub(nil)
+	pub, err := socket.NewXPub(&socket.Options{Engine: newEngine(t, "")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -133,6 +133,13 @@ func (c cell) run(t *testing.T, backend string, seed uint64) {
 		p.source = i + 1
 		senders = append(senders, n.send(t, l.Host(i+1), whose, p))
 	}
+	// From here on ours miss nothing: sources without OPT_SYN, which are all but ours,
+	// begin where they are first heard, and say by SPMs that it is at the beginning.
+	for _, rx := range receivers {
+		if s, ok := rx.(*ourSub); ok && !await(func() bool { return s.sources() == len(r.sources) }) {
+			t.Fatalf("not all sources were heard: %s", s.heard())
+		}
+	}
 	if err := l.SetAll(f); err != nil {
 		t.Fatal(err)
 	}

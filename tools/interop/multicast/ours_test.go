@@ -435,6 +435,16 @@ func (s *ourSub) report() report {
 	return r
 }
 
+// sources is how many sources our SUB has heard.
+func (s *ourSub) sources() (n int) {
+	for _, p := range s.sock.Stats().Peers {
+		if p.Multicast != nil {
+			n += len(p.Multicast.Sources)
+		}
+	}
+	return n
+}
+
 // heard is what our SUB says of its sources and of what the kernel dropped.
 func (s *ourSub) heard() string {
 	var b strings.Builder
