@@ -88,6 +88,8 @@ type intake struct {
 	stalled atomic.Bool // a receiver's queue is full: nothing is read until there is room
 	lease   reactor.Timer
 	leaving reactor.Task // end
+	closed  bool
+	heir    *multicast // which waits for that; nil for nobody
 
 	lent atomic.Bool // no operation is in flight: calls read. Changed under work
 }
@@ -261,6 +263,12 @@ func (i *intake) leave() {
 		i.m.key.r.Post(&i.leaving)
 		return
 	}
+	i.shut()
+}
+
+// shut closes the descriptor. Nothing is in flight.
+func (i *intake) shut() {
+	i.closed = true
 	i.m.key.r.CloseFD(i.fd)
 }
 
@@ -268,23 +276,33 @@ func (i *intake) leave() {
 // thread.
 func (i *intake) end(time.Time) {
 	i.m.work.Lock()
-	defer i.m.work.Unlock()
 	r := i.m.key.r
 	i.lent.Store(false)
 	i.ending = true
 	r.StopTimer(&i.lease)
-	if r.InFlight(&i.op) {
+	waits := r.InFlight(&i.op)
+	if waits {
 		r.Cancel(&i.op)
-		return
 	}
-	r.CloseFD(i.fd)
+	i.m.work.Unlock()
+	if !waits {
+		i.ended()
+	}
+}
+
+// ended closes the descriptor and tells who waits for that. Reactor thread.
+func (i *intake) ended() {
+	i.shut()
+	if i.heir != nil {
+		i.heir.finish()
+	}
 }
 
 // Complete says that there is something to read. Reactor thread.
 func (i *intake) Complete(_ time.Time, op *reactor.Op) {
 	switch {
 	case i.ending:
-		i.m.key.r.CloseFD(i.fd)
+		i.ended()
 	case reactor.ErrnoError(op.Result) == reactor.ErrCanceled:
 		// The group of reactors is being closed, after its sockets were: nobody is
 		// left to hear.

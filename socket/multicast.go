@@ -34,9 +34,11 @@ type multicast struct {
 	clock   reactor.Timer // of a source: its deadline
 	inner   reactor.FD    // of a source: multicasts within this host
 	closing struct {
-		until *time.Time    // linger's end, the zero time for never; nil before. Under mu
-		timer reactor.Timer // looks again whether all is sent
-		over  bool          // reactor's
+		until   *time.Time    // linger's end, the zero time for never; nil before. Under mu
+		timer   reactor.Timer // looks again whether all is sent
+		over    bool          // reactor's
+		intakes []*intake     // that go with it; reactor's
+		told    bool          // the host, that all is closed; reactor's
 	}
 
 	trouble complaint // of sending and receiving
@@ -370,6 +372,12 @@ func (l *multicast) close(now time.Time) {
 		l.r.StartTimer(&l.closing.timer, now.Add(closeLook))
 		return
 	}
+	if l.sends() {
+		l.mu.Lock()
+		l.source.engine.Close() // if that was cut short: receivers learn at least that it is over
+		l.pump(now)
+		l.mu.Unlock()
+	}
 	l.over()
 }
 
@@ -397,6 +405,12 @@ func (l *multicast) over() {
 			i.part(l)
 		}
 		e.leaveMedium(leg.medium, leg.intakes)
+		for _, i := range leg.intakes {
+			if i.users == 0 {
+				i.heir = l
+				l.closing.intakes = append(l.closing.intakes, i)
+			}
+		}
 	}
 	e.media.mu.Unlock()
 	for g := range l.legs {
@@ -420,9 +434,15 @@ func (l *multicast) finish() {
 			leg.fd = reactor.NoFD
 		}
 	}
-	if open > 0 {
+	for _, i := range l.closing.intakes {
+		if !i.closed {
+			open++
+		}
+	}
+	if open > 0 || l.closing.told {
 		return
 	}
+	l.closing.told = true
 	l.closeInner()
 	s := l.host
 	s.mu.Lock()

@@ -35,12 +35,13 @@ type source struct {
 	quick    int                     // calls in a row that came right after that
 	nudged   bool                    // asked for something that is to be sent
 	asking   time.Time               // when a NAK came last
+	age      time.Duration           // RecoveryInterval
 	finished time.Time               // when all was sent, of a source that is being closed
 }
 
 // newSource returns a source that has sent nothing.
 func newSource(cfg pgm.SourceConfig, noGSO bool, now time.Time) *source {
-	s := &source{tsi: cfg.TSI, noGSO: noGSO, engine: pgm.NewSource(cfg, now), relay: reactor.NewDatagramWriter(1)}
+	s := &source{tsi: cfg.TSI, noGSO: noGSO, age: cfg.WindowAge, engine: pgm.NewSource(cfg, now), relay: reactor.NewDatagramWriter(1)}
 	s.scratch = make([][]byte, scratchPackets)
 	for i := range s.scratch {
 		s.scratch[i] = make([]byte, cfg.MaxTPDU)
@@ -320,7 +321,7 @@ func (s *source) parted(l *multicast, now time.Time) bool {
 	if s.asking.After(last) {
 		last = s.asking
 	}
-	return now.Sub(last) >= partingQuiet
+	return now.Sub(last) >= partingQuiet || now.Sub(s.finished) >= s.age // who asks without end keeps nobody
 }
 
 // passOn multicasts a packet of a receiver within this host: it is for a source of
