@@ -123,6 +123,7 @@ func TestMulticastSource(t *testing.T) {
 		if p := r.hear(pgm.TypeSPM); p.spm.Lead != 4 || p.spm.Trail != 0 {
 			t.Errorf("asked, it says %+v", p.spm)
 		}
+		until(t, "the source was asked", func() bool { return multicastStats(t, pub).Source.SPMRs == 1 })
 		st := multicastStats(t, pub).Source
 		if st.ODATA != 5 || st.RDATA < 5 || st.NAKs < 3 || st.NCFs < 3 || st.SPMRs != 1 || st.Malformed != 0 || st.Astray != 0 {
 			t.Errorf("counted %+v", st)
