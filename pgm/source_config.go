@@ -70,7 +70,7 @@ type SourceConfig struct {
 	Ambient time.Duration
 
 	// Heartbeats are the intervals between the last data and the heartbeat SPMs
-	// that follow it; the last one repeats. None: 8 ms doubled up to 30 s. See
+	// that follow it; the last one repeats. None: 8 ms doubled up to 1 s. See
 	// [LibzmqHeartbeats]. The first is IHB_MIN.
 	Heartbeats []time.Duration
 
@@ -107,14 +107,13 @@ var LibzmqHeartbeats = []time.Duration{
 
 // ourHeartbeats double: "The transmission of consecutive heartbeat SPMs doubles
 // IHB each time up to a maximum interval IHB_MAX." The first is short, because
-// the loss of the last packets before a pause is noticed by it alone.
+// the loss of the last packets before a pause is noticed by it alone. The last is a
+// second, so that this is the longest it takes, whatever is lost before.
 //
 // https://www.rfc-editor.org/rfc/rfc3208#section-5.1.5
 var ourHeartbeats = []time.Duration{
 	8 * time.Millisecond, 16 * time.Millisecond, 32 * time.Millisecond, 64 * time.Millisecond,
 	128 * time.Millisecond, 256 * time.Millisecond, 512 * time.Millisecond, 1024 * time.Millisecond,
-	2048 * time.Millisecond, 4096 * time.Millisecond, 8192 * time.Millisecond, 16384 * time.Millisecond,
-	30 * time.Second,
 }
 
 const (

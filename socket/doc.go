@@ -117,6 +117,10 @@
 // fifth of a second in which they can ask for what they miss of the end; what they
 // miss after that is lost.
 //
+// With [MulticastOptions.FEC] a source sends parity too, by which receivers repair
+// what they miss without asking. All receivers of the group must then be of
+// zeroring: parity makes libzmq's abort.
+//
 // Receivers on the source's own host hear it by loopback, or with
 // [MulticastOptions.Loop]. Several programs of a host may use one group and port.
 //

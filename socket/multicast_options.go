@@ -67,8 +67,9 @@ type MulticastOptions struct {
 
 	// FEC is the parity that a source sends: with it receivers repair what they miss
 	// themselves, without asking, or many repair different losses by the same packet.
-	// Receivers need not be told of it. It is for receivers of zeroring, as libzmq's do
-	// not understand it. Zero means none.
+	// Receivers need not be told of it. It is for groups where all receivers are of
+	// zeroring: parity makes libzmq 4.3.4's abort, an assertion of OpenPGM's. Zero means
+	// none.
 	FEC pgm.FECConfig
 
 	// LateJoin has a receiver that joins late ask for what the source offers of the
@@ -97,8 +98,9 @@ type MulticastOptions struct {
 	// are ignored. Zero means 64.
 	MaxSources int
 
-	// SourceTimeout is after how long a silent source is forgotten: sources say at
-	// least every 30 s that they are there. At least 1 ms. Zero means 100 s.
+	// SourceTimeout is after how long a silent source is forgotten: sources of
+	// zeroring say each second that they are there, and others each 30 s. At least 1
+	// ms. Zero means 100 s.
 	SourceTimeout time.Duration
 
 	// Timestamps has messages carry when they arrived: see Message.Received.
