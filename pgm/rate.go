@@ -64,6 +64,14 @@ func (r *rate) refill(at time.Duration) {
 	r.credit += elapsed * r.octetsPerSec
 }
 
+// change makes the rate another from now on, of packets of at most that size.
+func (r *rate) change(at time.Duration, octetsPerSec int64, packet int) {
+	r.refill(at)
+	r.octetsPerSec = octetsPerSec
+	r.depth = max(octetsPerSec*int64(burst), int64(packet)*tokens)
+	r.credit = min(r.credit, r.depth)
+}
+
 // waits takes note whether from now on something waits for credit.
 func (r *rate) waits(at time.Duration, yes bool) {
 	if yes == r.waiting {

@@ -585,9 +585,17 @@ func TestSimLoss(t *testing.T) {
 // TestSimOverload is T13: the network carries half of what is sent for two seconds,
 // and then all. Receivers are never silent for long, waste little of what the
 // network carries, and are back at once.
-func TestSimOverload(t *testing.T) {
+func TestSimOverload(t *testing.T) { simOverload(t, 12e6, ReceiverConfig{}) }
+
+// TestSimOverloadNoRate is the same of a source that was told no rate. What is missing
+// is then repaired more slowly, so that a budget is what bounds the silence.
+func TestSimOverloadNoRate(t *testing.T) {
+	simOverload(t, 0, ReceiverConfig{LatencyBudget: 100 * ms})
+}
+
+func simOverload(t *testing.T, octetsPerSec int64, receiver ReceiverConfig) {
 	const seconds = 2
-	s := newSim(t, *simSeed, SourceConfig{Rate: 12e6, WindowAge: 300 * ms}, 3, ReceiverConfig{})
+	s := newSim(t, *simSeed, SourceConfig{Rate: octetsPerSec, WindowAge: 300 * ms}, 3, receiver)
 	s.shared.queue = 20 * ms
 	s.shared.slow = func(at time.Duration) float64 {
 		if at < seconds*time.Second {

@@ -29,7 +29,8 @@ type Source struct {
 	txw   *txw
 
 	total  rate // all packets
-	repair rate // RDATA while data waits
+	repair rate // RDATA while data waits, or always if there is no Rate
+	pace   pace
 
 	closing bool // no more data is taken; FIN follows the last
 	spm     spmSchedule
@@ -76,6 +77,9 @@ func NewSource(cfg SourceConfig, now time.Time) *Source {
 	s.total = newRate(c.Rate, c.MaxTPDU, 0)
 	s.repair = newRate(min(c.Rate, int64(float64(c.Rate)*c.RepairShare)+1), c.MaxTPDU, 0)
 	s.budgets = newBudgets(s.repair.octetsPerSec, c.ReceiverShare, c.MaxTPDU)
+	if c.Rate == 0 {
+		s.repair = newRate(maxOctetsPerSec, c.MaxTPDU, 0) // until measure knows more
+	}
 	s.repeats = newRepeats(&s.cfg)
 	s.fec = newSourceFEC(c.FEC, c.First, len(s.txw.index), c.MaxTPDU)
 	s.spm.start(&s.cfg)
@@ -231,7 +235,7 @@ func (s *Source) Next(now time.Time, buf []byte) ([]byte, Destination) {
 // while there is data. Proactive parity follows its group at once.
 func (s *Source) nextData(at time.Duration, b []byte) []byte {
 	w := s.txw
-	if size := s.repairSize(); size > 0 && s.total.allows(at, size) && (!s.hasData() || s.repair.allows(at, size)) {
+	if size := s.repairSize(); size > 0 && s.mayRepair(at, size) {
 		b = s.nextRepair(at, b)
 		s.total.charge(at, len(b))
 		s.repair.charge(at, len(b))
@@ -252,6 +256,7 @@ func (s *Source) nextData(at time.Duration, b []byte) []byte {
 	sqn := w.next
 	packet := w.octets(sqn)
 	s.total.charge(at, len(packet))
+	s.pace.octets += int64(len(packet))
 	w.next++
 	s.total.waits(at, w.unsent() > 0)
 	s.fec.dataSent(at, sqn)
@@ -306,6 +311,9 @@ func (s *Source) nextRepair(at time.Duration, b []byte) []byte {
 func (s *Source) appendRDATA(at time.Duration, b []byte, sqn SQN) []byte {
 	s.txw.clear(sqn)
 	p := s.txw.at(sqn)
+	if s.pace.repairs++; p.repaired != 0 {
+		s.pace.again++
+	}
 	p.repaired = max(at, 1) // zero means none
 	s.repeats.sent(at, sqn, p)
 	payload := s.txw.octets(sqn)[p.header:]
@@ -360,7 +368,7 @@ func (s *Source) Deadline(now time.Time) time.Time {
 	}
 	if size := s.repairSize(); size > 0 {
 		when := s.total.when(size)
-		if s.hasData() {
+		if s.repairsWait() {
 			s.repair.refill(at)
 			when = max(when, s.repair.when(size))
 		}

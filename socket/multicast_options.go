@@ -23,7 +23,8 @@ type MulticastOptions struct {
 	Rate int64
 
 	// RepairShare is which part of Rate repairs may take while new data waits, from
-	// 0 to 1. Zero means a quarter.
+	// 0 to 1. Zero means a quarter. Without a limit to the rate repairs may take as much
+	// as data did lately, and less while most of them do not get through.
 	RepairShare float64
 
 	// RecoveryInterval is for how long a source can repeat what it sent, as far as
@@ -77,7 +78,9 @@ type MulticastOptions struct {
 	LateJoin bool
 
 	// LatencyBudget is after how long something missing is given up, however long
-	// the source could still repeat it. Zero means never for that.
+	// the source could still repeat it. It bounds for how long a loss holds up what
+	// follows, and so for how long a receiver is silent in an overloaded network. Zero
+	// means never for that: nothing is given up that can be repaired.
 	LatencyBudget time.Duration
 
 	// ArrivalOrder has messages received as they arrive: what is missing holds up
