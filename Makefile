@@ -9,7 +9,7 @@
 #   make sim      whole sockets on the simulated network, SEEDS of them
 #   make bench    compare with libzmq and others, and write a report (ONLY=regexp for some)
 #   make soak     saturation with peers that come and go, for SOAK on each backend
-#   make pgm-grid every cell of multicast's interop and loss matrices, by GRIDSEEDS of them (CELLS=regexp for some)
+#   make pgm-grid every cell of multicast's interop and loss matrices, by GRIDSEEDS of them, and simulated trees (CELLS=regexp for some)
 #   make micro    micro-benchmarks, to compare two commits with
 #   make perf     libzmq's perf programs, ours, into bin/
 #   make deps     a real libzmq and OpenPGM to test against, and iproute2, from Debian's packages
@@ -84,8 +84,9 @@ soak:
 	ZERORING_BACKEND=epoll bin/zperf soak --for $(SOAK)
 	ZERORING_BACKEND=uring bin/zperf soak --for $(SOAK)
 
-# It needs root. A seed takes half an hour.
+# It needs root. A seed takes half an hour, and the trees, which are a cell, some minutes.
 pgm-grid: deps
+	@if echo tree | grep -Eq '$(CELLS)'; then $(GO) test -count=1 -v -timeout 0 -run '^TestSimTree$$' ./pgm -pgm.tree; fi
 	@$(GO) test -c -o bin/pgm-grid ./tools/interop/multicast
 	cd tools/interop/multicast && $(CURDIR)/bin/pgm-grid -test.run '^TestGrid$$' -test.timeout 0 -grid -seeds $(GRIDSEEDS) -cells '$(CELLS)'
 

@@ -12,11 +12,12 @@ import (
 	"time"
 )
 
-// This file is a network in memory: one source, receivers, and links between them
-// that lose, repeat, reorder, delay and change packets. Time is virtual and the
+// This file is a network in memory: one source, receivers, and a tree of links
+// between them that lose, repeat, reorder, delay and change packets. Time is virtual and the
 // dice come from a seed, which a failure prints.
 
-// simCheck is after how many events all invariants are checked, which takes long.
+// simCheck is after how many events all invariants are checked, which takes long. With
+// more than ten receivers it is so many more that checks take no larger part.
 const simCheck = 61
 
 var simSeed = flag.Uint64("pgm.seed", 1, "seed of the simulated network")
@@ -106,8 +107,14 @@ type sim struct {
 
 	source    *Source
 	wake      time.Duration // of the source; −1: none
-	shared    link          // source to switch
+	shared    link          // source to the first switch
+	branches  []link        // from there to a switch each; receivers take turns
 	receivers []*simReceiver
+
+	// What a test looks at, or nil: a packet that shared has lost or not, and one that
+	// a node is about to handle.
+	passed func(packet []byte, lost bool)
+	heard  func(node int, h *Header, body []byte)
 
 	anonymous bool // the source does not learn who asks
 
@@ -167,6 +174,7 @@ func newSim(tb testing.TB, seed uint64, sc SourceConfig, receivers int, rc Recei
 		s.receivers = append(s.receivers, r)
 	}
 	s.shared.delay = 50 * time.Microsecond
+	s.branches = make([]link, 1)
 	return s
 }
 
@@ -243,9 +251,17 @@ func (s *sim) carry(packet []byte, node int, after time.Duration, l *link, from 
 // multicast carries a packet from the source to all.
 func (s *sim) multicast(packet []byte) {
 	delays, n := s.shared.pass(s, packet)
-	for i := range n {
-		for node, r := range s.receivers {
-			s.carry(packet, node, delays[i], &r.down, simNLA)
+	if s.passed != nil {
+		s.passed(packet, n == 0)
+	}
+	for _, after := range delays[:n] {
+		for b := range s.branches {
+			further, n := s.branches[b].pass(s, packet)
+			for _, d := range further[:n] {
+				for node := b; node < len(s.receivers); node += len(s.branches) {
+					s.carry(packet, node, after+d, &s.receivers[node].down, simNLA)
+				}
+			}
 		}
 	}
 }
@@ -456,6 +472,9 @@ func (s *sim) step() {
 		good = err == nil && h.VerifyChecksum(e.packet) == nil
 	}
 	now := s.epoch.Add(s.now)
+	if e.packet != nil && good && s.heard != nil {
+		s.heard(e.node, &h, body)
+	}
 	switch {
 	case e.node == simApp:
 		s.produce()
@@ -479,7 +498,7 @@ func (s *sim) step() {
 	if e.packet != nil {
 		s.free = append(s.free, e.packet)
 	}
-	if s.made%simCheck == 0 {
+	if n := uint64(len(s.receivers)); s.made%(simCheck*max(1, n/10)) == 0 {
 		s.check()
 	}
 }
