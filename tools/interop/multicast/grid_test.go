@@ -16,8 +16,8 @@ var (
 	gridCells = flag.String("cells", ".", "of the grid: run the cells that match this regular expression only")
 )
 
-// TestGrid runs every cell of both matrices by more seeds, on each backend, and prints
-// a line for each:
+// TestGrid runs every cell of both matrices by more seeds, on each backend, and the cases
+// that are compared with the simulator, and prints a line for each:
 //
 //	make pgm-grid GRIDSEEDS=100 CELLS='loss/burst'
 func TestGrid(t *testing.T) {
@@ -44,12 +44,16 @@ func TestGrid(t *testing.T) {
 		}
 		fmt.Println(word, name, line)
 	}
+	simulated := sharedCases(t)
 	for seed := *gridFirst; seed < *gridFirst+uint64(*gridSeeds); seed++ {
 		for _, backend := range workingBackends() {
 			for _, c := range lossCells() {
 				c = c.filled()
 				c.count *= *gridTimes
 				one(fmt.Sprintf("loss/%s/%s/seed %d:", c.name, backend, seed), func(t *testing.T) string { return c.run(t, backend, seed).String() })
+			}
+			for _, c := range simulated {
+				one(fmt.Sprintf("simulated/RTT %v/%s/seed %d:", 2*c.Delay, backend, seed), func(t *testing.T) string { return c.check(t, backend, seed, *gridTimes*sharedSeconds) })
 			}
 			for _, c := range allCells() {
 				one(fmt.Sprintf("interop/%v/%s/seed %d:", c, backend, seed), func(t *testing.T) string { c.run(t, backend, seed); return "" })

@@ -215,6 +215,7 @@ type ourTally struct {
 	tally
 	seen      []bool
 	latencies []float64
+	repairs   []float64 // latencies of what came behind later ones
 }
 
 // A pause is a receiver's user who does not read for a while after each message of
@@ -375,6 +376,7 @@ func (y *ourTally) add(sequence int, latency float64) {
 		return
 	case sequence < y.last:
 		y.late++
+		y.repairs = append(y.repairs, latency)
 	}
 	if y.received == 0 {
 		y.first = sequence
