@@ -9,6 +9,7 @@ import (
 // TestSimAPDU sends payloads larger than a packet through weather, with parity and
 // without: each comes whole, or is reported.
 func TestSimAPDU(t *testing.T) {
+	skipShort(t)
 	for _, fec := range []FECConfig{{}, {Group: 8, Proactive: 1}, {Group: 32, OnDemand: true}} {
 		for _, test := range []struct {
 			name     string

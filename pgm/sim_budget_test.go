@@ -9,6 +9,7 @@ import (
 // TestSimCrybaby has one receiver of ten lose 30 %, which is more than the rate has
 // room to repair, and the others 0.5 %: they do not wait for its repairs.
 func TestSimCrybaby(t *testing.T) {
+	skipShort(t)
 	for _, fec := range []FECConfig{{}, {Group: 16, OnDemand: true}} {
 		var p99 [2]time.Duration
 		for i, anonymous := range []bool{false, true} {

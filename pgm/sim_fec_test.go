@@ -13,6 +13,7 @@ func fecOf(group, proactive int, onDemand bool) SourceConfig {
 // TestSimParity is T19: one parity packet for each eight, 20,000 packets a second,
 // 1 % loss.
 func TestSimParity(t *testing.T) {
+	skipShort(t)
 	naks := func(c SourceConfig) (n, decoded uint64, s *sim) {
 		c.Rate = 125e6
 		s = newSim(t, *simSeed, c, 3, ReceiverConfig{})
@@ -77,6 +78,7 @@ func TestSimParityPerfect(t *testing.T) {
 // TestSimMatrixParity has parity in all weathers: nothing is lost that is not lost
 // without it, and whatever is decoded is what was sent.
 func TestSimMatrixParity(t *testing.T) {
+	skipShort(t)
 	for _, fec := range []FECConfig{
 		{Group: 8, Proactive: 1}, {Group: 8, OnDemand: true}, {Group: 32, Proactive: 2, OnDemand: true, Idle: 100 * time.Microsecond},
 	} {

@@ -89,6 +89,7 @@ func (c *sharedCase) expect() sharedFigures {
 //
 //	go test ./pgm -run TestSimShared -rewrite
 func TestSimShared(t *testing.T) {
+	skipShort(t)
 	cases := []sharedCase{
 		{Receivers: 3, PerSecond: 2000, Loss: 1, Delay: 10 * ms, RTT: 25 * ms},
 		{Receivers: 3, PerSecond: 2000, Loss: 1, Delay: 20 * ms, RTT: 50 * ms},

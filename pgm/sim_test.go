@@ -575,6 +575,7 @@ func TestSimPerfect(t *testing.T) {
 // TestSimLoss is T9, T10 and T14: 20,000 packets a second, RTT 200 µs, three
 // receivers that lose independently, whatever the type of packet.
 func TestSimLoss(t *testing.T) {
+	skipShort(t)
 	for _, test := range []struct {
 		loss           float64
 		p50, p99, p999 time.Duration
@@ -604,11 +605,15 @@ func TestSimLoss(t *testing.T) {
 // TestSimOverload is T13: the network carries half of what is sent for two seconds,
 // and then all. Receivers are never silent for long, waste little of what the
 // network carries, and are back at once.
-func TestSimOverload(t *testing.T) { simOverload(t, 12e6, ReceiverConfig{}) }
+func TestSimOverload(t *testing.T) {
+	skipShort(t)
+	simOverload(t, 12e6, ReceiverConfig{})
+}
 
 // TestSimOverloadNoRate is the same of a source that was told no rate. What is missing
 // is then repaired more slowly, so that a budget is what bounds the silence.
 func TestSimOverloadNoRate(t *testing.T) {
+	skipShort(t)
 	simOverload(t, 0, ReceiverConfig{LatencyBudget: 100 * ms})
 }
 
@@ -631,5 +636,14 @@ func simOverload(t *testing.T, octetsPerSec int64, receiver ReceiverConfig) {
 		if r.silent > 200*ms || goodput < 0.7 || r.lastLate > (seconds+1)*time.Second {
 			t.Errorf("receiver %d: goodput %.2f, silent for %v", node, goodput, r.silent)
 		}
+	}
+}
+
+// skipShort leaves out a long simulation with -short, which is for the race detector:
+// it makes them twenty times as long, and finds nothing where one goroutine does all.
+func skipShort(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("a long simulation on one goroutine, which -short leaves out")
 	}
 }

@@ -164,6 +164,7 @@ func trees() (list []tree) {
 // when it comes, also if others miss it and leave it to the one who asked first: these may
 // take a second back-off, and no more. Without a crybaby hardly any have to.
 func TestSimTree(t *testing.T) {
+	skipShort(t)
 	const within = 25
 	for _, c := range trees() {
 		r := c.run(t)

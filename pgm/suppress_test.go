@@ -120,6 +120,7 @@ func (c *crowd) lose(t *testing.T) (naks int, repaired time.Duration) {
 // TestSuppression is T18: how many NAKs a loss takes that all receivers share. What the
 // engine does is also what the closed form says.
 func TestSuppression(t *testing.T) {
+	skipShort(t)
 	for _, test := range []struct {
 		receivers int
 		losses    int
@@ -129,9 +130,6 @@ func TestSuppression(t *testing.T) {
 		{3, 1000, 2 * time.Millisecond}, {10, 1000, 2 * time.Millisecond}, {1000, 300, 2 * time.Millisecond}, {10_000, 60, 2 * time.Millisecond},
 		{3, 1000, 20 * time.Millisecond}, {10, 1000, 20 * time.Millisecond}, {1000, 300, 20 * time.Millisecond}, {10_000, 60, 20 * time.Millisecond},
 	} {
-		if testing.Short() {
-			test.losses = min(test.losses, 100) // with fewer the mean is not within 20 %
-		}
 		c := newCrowd(test.receivers, test.receivers, test.rtt, test.rtt)
 		mean, p99, longest := c.measure(t, test.losses)
 		want, wantFirst := (&closedForm{test.rtt, c.delays}).expect()
@@ -181,6 +179,7 @@ func TestSuppressionLearnt(t *testing.T) {
 
 // TestSuppressionWrong: a source that is told the wrong number is not drowned.
 func TestSuppressionWrong(t *testing.T) {
+	skipShort(t)
 	const rtt = 200 * time.Microsecond
 	for _, test := range []struct {
 		receivers, advertised int
