@@ -92,7 +92,7 @@ func (s *Source) sendAPDU(now time.Time, apdu []byte) bool {
 //
 // https://www.rfc-editor.org/rfc/rfc3208#section-9.2.3
 type assembly struct {
-	seen   bool // fragments have come in this session
+	seen   bool // fragments have come
 	active bool
 	first  SQN
 	last   SQN

@@ -118,7 +118,7 @@ func TestDatagramUnprivileged(t *testing.T) {
 // TestDatagramRaw sends PGM's protocol by itself.
 func TestDatagramRaw(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("raw sockets need root")
+		lacking(t, "raw sockets need root")
 	}
 	onSockets(t, func(t *testing.T, h *rig) {
 		const pgm = 113

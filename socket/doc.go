@@ -147,7 +147,7 @@
 //   - No peers of ZMTP 1.0 or 2.0.
 //   - No STREAM sockets and none of libzmq's draft types.
 //   - Multicast: all packets that come by one interface and port are read on one
-//     reactor. An Engine belongs to one network namespace. Congestion control (PGMCC) is not implemented. PGM knows no
+//     reactor. An Engine belongs to one network namespace. There is no congestion control (PGMCC). PGM knows no
 //     authentication: who can send to the group can pretend to be a source.
 //   - Where both sides of an inproc connection have a Conflate that differs, the
 //     side that connects decides, unless the other had bound before.

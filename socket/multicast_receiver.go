@@ -287,11 +287,11 @@ func (l *multicast) settle(now time.Time) {
 	}
 	clear(a.busy)
 	a.busy = a.busy[:0]
-	l.show(now)
+	l.show()
 }
 
 // show hands over to the user what was received.
-func (l *multicast) show(now time.Time) {
+func (l *multicast) show() {
 	if l.p.in.show(); !l.away {
 		l.r.Yield()
 	}
@@ -307,7 +307,7 @@ func (l *multicast) repair(s *hearing) {
 	l.mu.Lock()
 	if s.due = (time.Time{}); !s.gone {
 		s.ask(l, now)
-		l.show(now)
+		l.show()
 	}
 	l.mu.Unlock()
 }
@@ -378,7 +378,7 @@ func (l *multicast) repairAll(time.Time) {
 	for _, s := range l.sources {
 		s.ask(l, now)
 	}
-	l.show(now)
+	l.show()
 	l.mu.Unlock()
 }
 
@@ -394,7 +394,7 @@ func (a *audience) expire(l *multicast, now time.Time) {
 			a.forget(l, s, ErrSourceSilent)
 		}
 	}
-	l.show(now)
+	l.show()
 	l.mu.Unlock()
 	l.r.StartTimer(&a.expiry, now.Add(limit/4))
 }

@@ -129,7 +129,7 @@ func (l *multicast) flushFromCaller() {
 	if next := s.engine.Deadline(now); s.clock.IsZero() || next.Before(s.clock) {
 		l.r.Post(&l.tasks.flush) // which sets the clock
 	}
-	s.idle(l, l.r.Now()) // to many receivers on this host a packet takes longer than burstGap
+	s.idle(l, l.r.Now()) // not when it began: to many receivers on this host sending takes longer than castGap
 }
 
 // pump packs and sends in turns until there is nothing to do, or others are to have
