@@ -123,3 +123,27 @@ func TestBackOffGuard(t *testing.T) {
 		t.Error("no limit")
 	}
 }
+
+// TestBackOffStrain: where repairs come late they are waited for longer, up to a
+// bound, and as before when they come in time again.
+func TestBackOffStrain(t *testing.T) {
+	b := newBackOff(func() float64 { return 0 })
+	calm := b.data(0)
+	for doubled := 1; doubled <= 4; doubled++ {
+		for range strainStep / 2 {
+			b.strained()
+		}
+		if got, want := b.data(0), min(calm<<min(doubled, 3), maxRepeat); got != want {
+			t.Errorf("after %d timeouts: %v, want %v", doubled*strainStep/2, got, want)
+		}
+	}
+	if got := b.data(200); got != maxRepeat {
+		t.Errorf("with retries %v, want %v", got, maxRepeat)
+	}
+	for range maxStrain {
+		b.eased()
+	}
+	if got := b.data(0); got != calm {
+		t.Errorf("afterwards %v, want %v", got, calm)
+	}
+}

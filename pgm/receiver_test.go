@@ -807,3 +807,26 @@ func TestRepairTrack(t *testing.T) {
 		t.Errorf("high %d of long ago", r.high)
 	}
 }
+
+// TestReceiverStrain: a repair that was confirmed and does not come makes the receiver
+// wait longer for others, and one that comes in time less.
+func TestReceiverStrain(t *testing.T) {
+	k := newTalk(t, ReceiverConfig{})
+	k.spm(0, 99, ours())
+	k.odata(100, 102)
+	k.sleep(2 * time.Millisecond)
+	k.nak(TypeNCF, 101)
+	k.sleep(20 * time.Millisecond)
+	strain := k.r.backOff.strain
+	if strain == 0 {
+		t.Fatal("no strain, though no repair came")
+	}
+	k.rdata(101)
+	k.odata(104)
+	k.sleep(2 * time.Millisecond)
+	k.nak(TypeNCF, 103)
+	k.rdata(103)
+	if got := k.r.backOff.strain; got != strain-1 {
+		t.Errorf("a strain of %d after a repair in time, want %d", got, strain-1)
+	}
+}

@@ -242,6 +242,9 @@ func TestMulticastChurn(t *testing.T) {
 		l := newLink(t)
 		sub := b.sub(t, l.endpoint())
 		pub := b.pub(t, l.lines())
+		send(t, pub, "first")
+		want(t, sub, "first")
+		open := openDescriptors()
 		for i := range 50 {
 			s := b.sub(t, []string{l.endpoint(), l.second().endpoint(), l.lines(), l.from(near.String() + "@")}[i%4])
 			p := b.pub(t, l.second().endpoint())
@@ -253,6 +256,9 @@ func TestMulticastChurn(t *testing.T) {
 			want(t, sub, text)
 			closeNow(t, s)
 			closeNow(t, p)
+			if n := openDescriptors(); n != open {
+				t.Fatalf("%d descriptors when Close has returned, were %d", n, open)
+			}
 		}
 	})
 }

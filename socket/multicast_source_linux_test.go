@@ -201,7 +201,7 @@ func TestMulticastNAKsOfOthers(t *testing.T) {
 		if st := m.Source; st.RDATA != 1 || st.NAKOutside != 2 || st.Astray != 2 || st.NAKs < 5 {
 			t.Errorf("counted %+v", st)
 		}
-		if m.Astray != 1 || m.Malformed != 2 || m.Checksum != 3 {
+		if m.Astray != 1 || m.Malformed != 2 || m.Checksum != 3 || m.PassedOn != 1 {
 			t.Errorf("counted %+v", m)
 		}
 	})
